@@ -1,0 +1,3 @@
+"""Pangting (旁听): a contact-center copilot for banks that sits in on every call."""
+
+__version__ = "0.1.0"

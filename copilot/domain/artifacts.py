@@ -1,0 +1,114 @@
+"""What after-call work produces. Every statement points at the utterances it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from copilot.domain.audio import ChannelName
+from copilot.domain.ids import UtteranceId
+
+ArtifactKind = Literal["summary", "ticket", "qa"]
+ARTIFACT_KINDS: tuple[ArtifactKind, ...] = ("summary", "ticket", "qa")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One line of a finished transcript, as after-call work reads it."""
+
+    utterance_id: UtteranceId
+    channel: ChannelName
+    start_ms: int
+    end_ms: int
+    text: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One sentence of a summary with the utterances it rests on."""
+
+    text: str
+    utterance_ids: tuple[UtteranceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """``method``: ``extractive`` (no model) or ``llm``; generated text is labelled on screen."""
+
+    language: str
+    overall: str
+    problems: tuple[Statement, ...] = ()
+    actions: tuple[Statement, ...] = ()
+    commitments: tuple[Statement, ...] = ()
+    follow_ups: tuple[Statement, ...] = ()
+    method: Literal["extractive", "llm"] = "extractive"
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryScore:
+    """A ticket category with its confidence in [0, 1]."""
+
+    level1: str
+    level2: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketClassification:
+    """Ids of the two-level taxonomy, with alternatives, the evidence and suggested measures."""
+
+    level1: str
+    level2: str
+    confidence: float
+    taxonomy_version: str
+    alternatives: tuple[CategoryScore, ...] = ()
+    evidence: tuple[UtteranceId, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The words a score rests on, and where to hear them."""
+
+    utterance_id: UtteranceId
+    channel: ChannelName
+    start_ms: int
+    end_ms: int
+    quote: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaItem:
+    """One answered question of the rubric. ``not_scorable``: the recognition was too poor to say."""
+
+    item_id: str
+    section: str
+    answer: Literal["pass", "fail", "na", "not_scorable"]
+    points: float
+    max_points: float
+    fatal: bool = False
+    confidence: float = 1.0
+    reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaScorecard:
+    """``score`` in [0, 100]: points over applicable maximum; 0 when a fatal item failed."""
+
+    rubric_version: str
+    score: float
+    fatal: bool
+    items: tuple[QaItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One version of one artifact of a call."""
+
+    kind: ArtifactKind
+    version: int
+    body: Summary | TicketClassification | QaScorecard

@@ -1,0 +1,223 @@
+"""The durable events of a call: a closed union, told apart by the literal ``type``.
+
+The store keys them by ``(org, call, seq)`` with the owner's ``epoch``. Fields named in ``CONTENT`` hold what was said or shown: the store
+puts them into a content row encrypted with the call's key and leaves the neutral defaults in the event, so that deleting the key erases
+the call and PII found late can be rewritten. Every text here has already been masked: PII is typed per-call tokens such as ``【卡号#1】``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from copilot.domain.artifacts import ArtifactKind
+from copilot.domain.audio import ChannelName, LegFormat
+from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId, UtteranceId
+from copilot.domain.intents import IntentReason, IntentScore
+from copilot.domain.knowledge import Citation
+from copilot.domain.suggestions import FeedbackAction, Stage, SuggestionKind, SuggestionOption
+from copilot.domain.transcript import AsrTimings, Correction, Word
+
+SCHEMA_VERSION = 1
+"""Version of the event payloads; older ones pass through the upcasters of copilot.codec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted:
+    CONTENT: ClassVar[tuple[str, ...]] = ("metadata",)
+    type: Literal["call_started"] = "call_started"
+    external_id: str
+    protocol: str
+    legs: tuple[LegFormat, ...]
+    language: str
+    started_at: datetime
+    agent_id: UserId | None = None
+    direction: Literal["inbound", "outbound"] = "inbound"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceFinal:
+    """A final, masked."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("text", "words", "corrections")
+    type: Literal["utterance_final"] = "utterance_final"
+    utterance_id: UtteranceId
+    channel: ChannelName
+    start_ms: int
+    end_ms: int
+    language: str
+    confidence: float
+    text: str = ""
+    words: tuple[Word, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    timings: AsrTimings = AsrTimings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentDetected:
+    CONTENT: ClassVar[tuple[str, ...]] = ("why",)
+    type: Literal["intent_detected"] = "intent_detected"
+    utterance_id: UtteranceId
+    intent: str
+    confidence: float
+    alternatives: tuple[IntentScore, ...] = ()
+    why: tuple[IntentReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFilled:
+    """``value`` is normalised (``3000.00``, ``2026-11-22``) or a PII token, never a PII value."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("value", "spoken")
+    type: Literal["slot_filled"] = "slot_filled"
+    utterance_id: UtteranceId
+    name: str
+    value: str = ""
+    spoken: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecklistTicked:
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["checklist_ticked"] = "checklist_ticked"
+    checklist_id: str
+    step_id: str
+    utterance_id: UtteranceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplianceAlerted:
+    CONTENT: ClassVar[tuple[str, ...]] = ("quote",)
+    type: Literal["compliance_alerted"] = "compliance_alerted"
+    rule_id: str
+    kind: str
+    severity: Literal["info", "warn", "critical"]
+    channel: ChannelName
+    utterance_id: UtteranceId
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionOffered:
+    """See ``copilot.domain.suggestions.Suggestion``, whose fields these are."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("title", "text", "citations", "options")
+    type: Literal["suggestion_offered"] = "suggestion_offered"
+    suggestion_id: SuggestionId
+    kind: SuggestionKind
+    confidence: float
+    trigger: UtteranceId
+    at_ms: int
+    intent: str = ""
+    title: str = ""
+    text: str = ""
+    citations: tuple[Citation, ...] = ()
+    options: tuple[SuggestionOption, ...] = ()
+    generated: bool = False
+    model: str = ""
+    replaces: SuggestionId | None = None
+    stages: tuple[Stage, ...] = ()
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionFeedback:
+    CONTENT: ClassVar[tuple[str, ...]] = ("text", "reason")
+    type: Literal["suggestion_feedback"] = "suggestion_feedback"
+    suggestion_id: SuggestionId
+    action: FeedbackAction
+    user_id: UserId
+    text: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaGapRecorded:
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["media_gap"] = "media_gap"
+    channel: ChannelName
+    start_ms: int
+    duration_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded:
+    """A part of the copilot stopped or started helping during this call; the rest goes on."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["degraded"] = "degraded"
+    part: Literal["recognition", "retrieval", "generation", "recording"]
+    state: Literal["down", "up"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["call_ended"] = "call_ended"
+    reason: Literal["hangup", "peer_closed", "error", "interrupted", "duplicate"]
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactReady:
+    """The artifact itself is in the store under (call, kind, version)."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["artifact_ready"] = "artifact_ready"
+    kind: ArtifactKind
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactFailed:
+    """After-call work gave up on an artifact after its retries; it can be run again."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["artifact_failed"] = "artifact_failed"
+    kind: ArtifactKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redacted:
+    """The contents of these events were rewritten because PII was found late."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["redacted"] = "redacted"
+    seqs: tuple[int, ...]
+
+
+CallEvent = (
+    CallStarted
+    | UtteranceFinal
+    | IntentDetected
+    | SlotFilled
+    | ChecklistTicked
+    | ComplianceAlerted
+    | SuggestionOffered
+    | SuggestionFeedback
+    | MediaGapRecorded
+    | Degraded
+    | CallEnded
+    | ArtifactReady
+    | ArtifactFailed
+    | Redacted
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEnvelope:
+    """A stored event. ``seq`` counts from 1 within the call without holes; ``epoch`` is the ownership under which it was written."""
+
+    org_id: OrgId
+    call_id: CallId
+    seq: int
+    epoch: int
+    at: datetime
+    event: CallEvent
+    schema_version: int = SCHEMA_VERSION

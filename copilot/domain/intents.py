@@ -1,0 +1,35 @@
+"""What the customer wants, and why we think so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+UNKNOWN_INTENT = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentReason:
+    """One piece of evidence: the nearest exemplar, or the rule that matched."""
+
+    kind: Literal["exemplar", "rule", "model"]
+    detail: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentScore:
+    """An alternative with its score in [0, 1]."""
+
+    intent: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentPrediction:
+    """The best intent of an utterance, or ``unknown``."""
+
+    intent: str
+    confidence: float
+    alternatives: tuple[IntentScore, ...] = ()
+    why: tuple[IntentReason, ...] = ()

@@ -1,0 +1,72 @@
+"""Knowledge and understanding ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from copilot.domain.intents import IntentPrediction
+from copilot.domain.knowledge import Article, Hit, Query
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Embedder(Protocol):
+    """Text → unit vectors. Thread-safe. ``identity`` names the model and its bytes; an index built with another one is refused."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> npt.NDArray[np.float32]:
+        """``[len(texts), dimension]``, rows of length 1."""
+        ...
+
+
+class KnowledgeSearch(Protocol):
+    """The knowledge base of one organisation. Synchronous (tens of ms): call it from a worker thread. Thread-safe."""
+
+    def search(self, query: Query) -> tuple[Hit, ...]:
+        """Articles, best first, at most ``query.top_k``; each article once, by its best passage. Only what is valid on ``query.day``."""
+        ...
+
+    def article(self, article_id: str, language: str) -> Article:
+        """The published version. Raises NotFound."""
+        ...
+
+
+class IntentClassifier(Protocol):
+    """What the customer wants. Synchronous and thread-safe."""
+
+    def classify(self, text: str, language: str, context: Sequence[str] = ()) -> IntentPrediction:
+        """``context``: earlier customer utterances, oldest first."""
+        ...
+
+
+class ArticleStore(Protocol):
+    """Articles as stored, the truth from which an index can be rebuilt at any time."""
+
+    def upsert(self, articles: Sequence[Article]) -> int:
+        """Stores versions whose content changed (a new version number each); how many changed."""
+        ...
+
+    def published(self) -> Sequence[Article]: ...
+
+    def watermark(self) -> int:
+        """Grows with every change; the index keeps the watermark it was built to."""
+        ...
+
+    def put_pack(self, name: str, language: str, body: str) -> bool:
+        """Stores a configuration file (``intents``, ``taxonomy``, ``rubric``, ``sop``, ``compliance``, ``lexicon``) as YAML text, versioned.
+
+        True if it changed.
+        """
+        ...
+
+    def pack(self, name: str) -> tuple[int, str] | None:
+        """(version, YAML text) of the current pack, None if never loaded."""
+        ...

@@ -1,0 +1,62 @@
+"""What ingest tells the live loop about a call, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from copilot.domain.audio import CallStart, MediaGap
+from copilot.domain.ids import CallId, OrgId
+from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """A telephony integration as configured: who connects, and what its channels mean."""
+
+    org_id: OrgId
+    name: str
+    protocol: str
+    language: str = "zh"
+
+
+class CallHandle(Protocol):
+    """One live call, as seen by its ingest task. Methods are called in media order by one task."""
+
+    @property
+    def call_id(self) -> CallId: ...
+
+    def hotwords(self) -> Sequence[str]:
+        """Terms to bias recognition with now."""
+        ...
+
+    def speech(self, event: SpeechStarted | SpeechEnded) -> None: ...
+
+    def partial(self, partial: TranscriptPartial) -> TranscriptPartial:
+        """Takes a partial; returns it masked. Never blocks; may be dropped on its way to the screen."""
+        ...
+
+    async def final(self, final: TranscriptFinal) -> TranscriptFinal:
+        """Takes a final; returns it masked once it is stored. Raises Conflict when another node owns the call now."""
+        ...
+
+    async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None: ...
+
+    async def degraded(self, part: str, state: str, reason: str) -> None:
+        """Says that a part stopped (``down``) or resumed (``up``) helping: ``recognition``, ``recording``."""
+        ...
+
+    async def end(self, reason: str, duration_ms: int) -> None:
+        """The call is over; after-call work is queued in the same transaction. Idempotent."""
+        ...
+
+
+class CallSink(Protocol):
+    """Opens calls. Raises Conflict when the call id is live already, Overloaded when there is no room."""
+
+    async def open_call(self, start: CallStart, integration: Integration) -> CallHandle: ...
+
+    async def audit_refusal(self, integration: Integration | None, remote: str, reason: str) -> None:
+        """A connection was refused or broken off for cause: one audit line, no content."""
+        ...

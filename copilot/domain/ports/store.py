@@ -1,0 +1,119 @@
+"""Store ports. Synchronous repositories; the call node reaches them through ``CallJournal``, whose writer groups commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from copilot.domain.artifacts import Artifact, ArtifactKind
+from copilot.domain.calls import Call
+from copilot.domain.events import CallEvent, EventEnvelope
+from copilot.domain.ids import CallId, JobId, OrgId, UserId
+from copilot.domain.people import AuditEntry, Scope
+
+JobState = Literal["queued", "leased", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A row of the outbox. ``lease_until``: after it, an unfinished job is sent again."""
+
+    job_id: JobId
+    org_id: OrgId
+    call_id: CallId
+    kind: ArtifactKind
+    state: JobState
+    attempts: int
+    lease_until: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedCall:
+    """Ownership of a call: ``epoch`` must accompany every append; ``last_seq`` is the last event already stored."""
+
+    call_id: CallId
+    epoch: int
+    last_seq: int
+
+
+class CallJournal(Protocol):
+    """Asynchronous, group-committed writing for the call node."""
+
+    async def open(self, org_id: OrgId, call_id: CallId, owner: str) -> OpenedCall:
+        """Takes ownership with a new epoch, creating the call (and its key) if it is new.
+
+        Raises Conflict when the call has ended, or is live with a living owner on this node.
+        """
+        ...
+
+    async def append(self, org_id: OrgId, opened: OpenedCall, events: Sequence[CallEvent]) -> list[EventEnvelope]:
+        """Compare-and-append under the epoch; durable when it returns. A ``CallEnded`` queues the after-call jobs in the same transaction.
+
+        Events of one call appended concurrently get their seq in the order of the calls to append. Raises Conflict when the epoch is stale.
+        """
+        ...
+
+    async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str]) -> None:
+        """Vault: token → value, encrypted with the call's key. Durable when it returns."""
+        ...
+
+
+class CallReader(Protocol):
+    """Scoped reading. Synchronous: call it from a worker thread."""
+
+    def events(self, org_id: OrgId, call_id: CallId, after_seq: int = 0, limit: int = 1000) -> list[EventEnvelope]: ...
+
+    def call(self, scope: Scope, call_id: CallId) -> Call:
+        """Raises NotFound also when the scope does not reach the call."""
+        ...
+
+    def calls(
+        self,
+        scope: Scope,
+        *,
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+        phase: str | None = None,
+        agent_id: UserId | None = None,
+    ) -> list[Call]:
+        """Newest first; ``before`` = (started_at, call_id) of the last row of the previous page."""
+        ...
+
+    def secrets(self, scope: Scope, call_id: CallId) -> dict[str, str]:
+        """Vault values, for the owning agent only. Raises Forbidden."""
+        ...
+
+    def artifacts(self, org_id: OrgId, call_id: CallId) -> list[Artifact]:
+        """The newest version of each kind."""
+        ...
+
+
+class Outbox(Protocol):
+    """After-call jobs. Synchronous."""
+
+    def lease(self, now: datetime, lease_s: float, limit: int = 20) -> list[Job]:
+        """Queued jobs and expired leases become ``leased``; attempts grow by one."""
+        ...
+
+    def finish(self, job_id: JobId, artifact: Artifact) -> bool:
+        """Stores the artifact, appends ``ArtifactReady`` and closes the job in one transaction. False if it was done already (no effect)."""
+        ...
+
+    def fail(self, job_id: JobId, reason: str, *, retry_at: datetime | None) -> None:
+        """Back to the queue at ``retry_at``, or, when None, failed for good with ``ArtifactFailed`` appended."""
+        ...
+
+    def job(self, job_id: JobId) -> Job: ...
+
+    def open_jobs(self) -> list[Job]: ...
+
+
+class AuditTrail(Protocol):
+    """Append-only, tamper-evident."""
+
+    def record(self, entry: AuditEntry) -> None: ...
+
+    def entries(self, scope: Scope, limit: int = 100) -> list[AuditEntry]: ...

@@ -1,0 +1,1 @@
+"""After-call work: summary, ticket class, quality score."""

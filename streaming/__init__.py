@@ -1,0 +1,1 @@
+"""Telephony ingest and streaming speech recognition."""
