@@ -80,15 +80,11 @@ def apply(call: Call, envelope: EventEnvelope) -> Call:
             # A card whose generated text replaces its approved answer is still one suggestion.
             return replace(call, suggestions=call.suggestions + (event.kind != "nothing" and event.replaces is None))
         case SuggestionFeedback():
-            return replace(
-                call, suggestions_used=call.suggestions_used + (event.action in ("used", "copied", "edited"))
-            )
+            return replace(call, suggestions_used=call.suggestions_used + (event.action in ("used", "copied", "edited")))
         case ComplianceAlerted():
             return replace(call, alerts=call.alerts + 1)
         case CallEnded():
-            return replace(
-                call, phase="ended", end_reason=event.reason, duration_ms=max(call.duration_ms, event.duration_ms)
-            )
+            return replace(call, phase="ended", end_reason=event.reason, duration_ms=max(call.duration_ms, event.duration_ms))
         case ArtifactReady():
             if event.kind in call.artifacts:
                 return call

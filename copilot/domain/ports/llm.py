@@ -35,8 +35,6 @@ class TextModel(Protocol):
     @property
     def model_id(self) -> str: ...
 
-    def complete_json(
-        self, prompt_name: str, variables: dict[str, object], schema: dict[str, object]
-    ) -> dict[str, object]:
+    def complete_json(self, prompt_name: str, variables: dict[str, object], schema: dict[str, object]) -> dict[str, object]:
         """The model's answer, valid against ``schema``. Raises EngineError."""
         ...
