@@ -36,7 +36,8 @@ class CallStart:
     """The peer began a call.
 
     ``external_id`` is the peer's own id of the call. ``metadata`` holds flat strings from the peer
-    (``agent``, ``ani``, ``dnis``, ``direction`` … as mapped by the integration). ``language`` is ``zh``, ``en`` or None (integration default).
+    (``agent``, ``ani``, ``dnis``, ``direction`` … as mapped by the integration). ``language`` is ``zh``, ``en`` or None (the
+    integration's default).
     """
 
     external_id: str

@@ -61,7 +61,7 @@ class ArticleStore(Protocol):
         ...
 
     def put_pack(self, name: str, language: str, body: str) -> bool:
-        """Stores a configuration file (``intents``, ``taxonomy``, ``rubric``, ``sop``, ``compliance``, ``lexicon``) as YAML text, versioned.
+        """Stores a configuration file (``intents``, ``taxonomy``, ``rubric``, ``sop``, ``compliance``, ``lexicon``) as versioned YAML.
 
         True if it changed.
         """

@@ -99,7 +99,7 @@ class Outbox(Protocol):
         ...
 
     def finish(self, job_id: JobId, artifact: Artifact) -> bool:
-        """Stores the artifact, appends ``ArtifactReady`` and closes the job in one transaction. False if it was done already (no effect)."""
+        """Stores the artifact, appends ``ArtifactReady`` and closes the job in one transaction. False: it was done already (no effect)."""
         ...
 
     def fail(self, job_id: JobId, reason: str, *, retry_at: datetime | None) -> None:
