@@ -1,0 +1,100 @@
+"""The dialogue so far: turns, what the customer is asking now, slots. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from copilot.domain.artifacts import Turn
+from copilot.domain.events import SlotFilled
+from copilot.domain.ids import UtteranceId
+
+_MAX_QUERY_CHARS = 120
+_MIN_QUERY_CHARS = {"zh": 4, "en": 10}
+_FILLERS = re.compile(
+    r"(嗯+|啊+|呃+|那个|就是说|喂|你好|您好|请问一下|请问|我想问一下|想问一下|想问下|我想问|\buh+\b|\bum+\b|\bwell\b)", re.IGNORECASE
+)
+_CONNECTIVE = re.compile(r"^(那|然后|还有|另外|所以|and|so|then)[，,]?\s*", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"(吗|呢|么|怎么|如何|多少|多久|几天|几个|什么|哪|能不能|可不可以|可以.{0,8}(吗|不)|要不要|会不会|是不是|有没有|为什么|\?|？|"
+    r"\bhow\b|\bwhat\b|\bwhen\b|\bwhere\b|\bwhy\b|\bcan i\b|\bdo i\b|\bis there\b|\bcould\b|\bshould i\b)",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(r"(?P<value>\d[\d,]*(?:\.\d+)?)\s*(?P<unit>万|千)?\s*(?:元|块钱|块|人民币|yuan|rmb|dollars)", re.IGNORECASE)
+_TAIL = re.compile(r"【(?:尾号|卡号)#\d+】")
+_DATE = re.compile(
+    r"(\d{4}年)?\d{1,2}月\d{1,2}[日号]|昨天|前天|今天|上个月|这个月|\byesterday\b|\btoday\b|\blast (?:week|month)\b", re.IGNORECASE
+)
+_UNIT = {"万": 10_000, "千": 1_000, None: 1}
+
+
+@dataclass(slots=True)
+class Dialogue:
+    """The turns of a call in order, and the customer's words since the agent last spoke."""
+
+    language: str
+    turns: list[Turn] = field(default_factory=list)
+    _open: list[Turn] = field(default_factory=list)
+    _customer_turns: int = 0
+
+    def add(self, turn: Turn) -> None:
+        """Appends a final. Consecutive utterances of the customer form one turn until the agent has spoken a final."""
+        if turn.channel == "agent":
+            self._open = []
+        else:
+            if not self._open:
+                self._customer_turns += 1
+            self._open.append(turn)
+        self.turns.append(turn)
+
+    @property
+    def customer_turn(self) -> int:
+        """The number of the customer's current turn, from 1."""
+        return self._customer_turns
+
+    def need(self) -> str:
+        """What the customer is asking now: the words of the open turn, newest last, fillers removed, at most 120 characters."""
+        parts = [clean(turn.text, self.language) for turn in self._open]
+        joiner = "，" if self.language == "zh" else " "
+        text = joiner.join(part for part in parts if part)
+        return text[-_MAX_QUERY_CHARS:]
+
+    def context(self, limit: int = 3) -> tuple[str, ...]:
+        """Earlier utterances of the customer, oldest first, without the open turn."""
+        open_ids = {turn.utterance_id for turn in self._open}
+        earlier = [turn.text for turn in self.turns if turn.channel != "agent" and turn.utterance_id not in open_ids]
+        return tuple(earlier[-limit:])
+
+    def recent(self, limit: int = 8) -> Sequence[Turn]:
+        return self.turns[-limit:]
+
+
+def clean(text: str, language: str) -> str:
+    """The utterance without greetings and fillers, which carry no need."""
+    text = _FILLERS.sub("", text)
+    text = _CONNECTIVE.sub("", text.strip(" ，,。."))
+    return text.strip(" ，,。.!！") if language == "zh" else re.sub(r"\s+", " ", text).strip(" ,.")
+
+
+def worth_asking(text: str, language: str) -> bool:
+    """False for acknowledgements and fragments that are too short to look up."""
+    return len(text) >= _MIN_QUERY_CHARS.get(language, 4)
+
+
+def is_question(text: str) -> bool:
+    """True if the words ask for something (question words or a question mark)."""
+    return _QUESTION.search(text) is not None
+
+
+def slots(text: str, utterance_id: UtteranceId) -> list[SlotFilled]:
+    """Amounts, card tails (as tokens, never digits) and dates said in one utterance, after inverse text normalisation."""
+    found = []
+    for match in _AMOUNT.finditer(text):
+        value = float(match["value"].replace(",", "")) * _UNIT[match["unit"]]
+        found.append(SlotFilled(utterance_id=utterance_id, name="amount", value=f"{value:.2f}", spoken=match.group(0)))
+    found += [
+        SlotFilled(utterance_id=utterance_id, name="card", value=token.group(0), spoken=token.group(0)) for token in _TAIL.finditer(text)
+    ]
+    found += [SlotFilled(utterance_id=utterance_id, name="date", value=day.group(0), spoken=day.group(0)) for day in _DATE.finditer(text)]
+    return found

@@ -1,0 +1,214 @@
+"""The live session of one call: what was heard and found goes in, effects come out. Pure: no I/O, no clock, no tasks.
+
+A customer's final becomes an ``Investigate`` effect (intent and retrieval for the words of the open turn); its ``Findings`` become an intent
+event and, if the attention budget allows, a suggestion. Alerts, checklist ticks and slots are derived from every final on the spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from copilot.domain.artifacts import Turn
+from copilot.domain.events import CallEvent, IntentDetected, SuggestionOffered
+from copilot.domain.ids import SuggestionId, UtteranceId, suggestion_id
+from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
+from copilot.domain.knowledge import Hit
+from copilot.domain.suggestions import Stage
+from copilot.live import suggest
+from copilot.live.compliance import alerts, ticks
+from copilot.live.dialogue import Dialogue, is_question, slots, worth_asking
+from copilot.live.guard import AttentionPolicy, Guard
+from copilot.live.rules import Checklist, ComplianceRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A final, masked and stored."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What an ``Investigate`` found. ``stages`` and ``total_ms`` say where the time since the customer's speech end went."""
+
+    utterance_id: UtteranceId
+    prediction: IntentPrediction
+    hits: tuple[Hit, ...]
+    stages: tuple[Stage, ...] = ()
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyWritten:
+    """A generated reply is complete and passed its guard."""
+
+    card: SuggestionId
+    text: str
+    model: str
+    stages: tuple[Stage, ...] = ()
+    total_ms: float = 0.0
+
+
+SessionInput = Heard | Findings | ReplyWritten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Append these events, in order."""
+
+    events: tuple[CallEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigate:
+    """Find the intent and the knowledge for ``text``. A newer one supersedes an older one that has not begun."""
+
+    utterance_id: UtteranceId
+    text: str
+    language: str
+    context: tuple[str, ...]
+    customer_turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReply:
+    """Generate a grounded reply beside the card already shown."""
+
+    card: SuggestionId
+    turns: tuple[Turn, ...]
+    hits: tuple[Hit, ...]
+    language: str
+
+
+Effect = Record | Investigate | WriteReply
+
+
+@dataclass(slots=True)
+class LiveSession:
+    """The state of one live call. Feed it inputs in order; run the effects it returns in order."""
+
+    language: str
+    rules: Sequence[ComplianceRule] = ()
+    checklists: Sequence[Checklist] = ()
+    policy: AttentionPolicy = field(default_factory=AttentionPolicy)
+    generate: bool = False
+    dialogue: Dialogue = field(init=False)
+    guard: Guard = field(init=False)
+    _done: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
+    _intents: set[str] = field(init=False, default_factory=set)
+    _slots: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
+    _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.dialogue = Dialogue(language=self.language)
+        self.guard = Guard(policy=self.policy)
+
+    def receive(self, event: SessionInput) -> list[Effect]:
+        """The effects of one input."""
+        match event:
+            case Heard():
+                return self._heard(event.turn)
+            case Findings():
+                return self._found(event)
+            case ReplyWritten():
+                return self._replied(event)
+
+    def _heard(self, turn: Turn) -> list[Effect]:
+        self.dialogue.add(turn)
+        events: list[CallEvent] = [*alerts(self.rules, turn, self.language)]
+        for checklist in self.checklists:
+            if checklist.checklist_id in self._done:
+                events += self._tick(checklist, (turn,))
+        if turn.channel != "agent":
+            for slot in slots(turn.text, turn.utterance_id):
+                if (slot.name, slot.value) not in self._slots:
+                    self._slots.add((slot.name, slot.value))
+                    events.append(slot)
+        effects: list[Effect] = [Record(events=tuple(events))] if events else []
+        need = self.dialogue.need()
+        if turn.channel != "agent" and worth_asking(need, self.language):
+            ask = Investigate(
+                utterance_id=turn.utterance_id,
+                text=need,
+                language=self.language,
+                context=self.dialogue.context(),
+                customer_turn=self.dialogue.customer_turn,
+            )
+            self._asked_turn[turn.utterance_id] = ask
+            effects.append(ask)
+        return effects
+
+    def _tick(self, checklist: Checklist, turns: Sequence[Turn]) -> list[CallEvent]:
+        done = self._done.get(checklist.checklist_id, frozenset())
+        found = ticks(checklist, turns, done, self.language)
+        self._done[checklist.checklist_id] = done | {tick.step_id for tick in found}
+        return [*found]
+
+    def _found(self, found: Findings) -> list[Effect]:
+        asked = self._asked_turn.pop(found.utterance_id, None)
+        if asked is None:
+            return []
+        events: list[CallEvent] = []
+        known = found.prediction.intent != UNKNOWN_INTENT
+        if known and found.prediction.intent not in self._intents:
+            events += self._new_intent(found)
+        at_ms = self._at_ms(found.utterance_id)
+        offer = self.guard.consider(found.hits, customer_turn=asked.customer_turn, at_ms=at_ms)
+        reply: WriteReply | None = None
+        if offer is not None and (known or is_question(asked.text)):
+            # A statement without a known intent is not a need, however well some article matches its words.
+            card = suggest.card(
+                suggestion_id(len(self._cards) + 1), offer, found.prediction, found.utterance_id, at_ms, found.stages, found.total_ms
+            )
+            self.guard.offered(card.suggestion_id, offer, customer_turn=asked.customer_turn, at_ms=at_ms)
+            self._cards[card.suggestion_id] = card
+            events.append(card)
+            if self.generate and not suggest.fits_verbatim(offer.hits[0]):
+                reply = WriteReply(card=card.suggestion_id, turns=tuple(self.dialogue.recent()), hits=offer.hits, language=self.language)
+        elif (
+            (known or is_question(asked.text))
+            and not any(hit.confidence >= self.policy.min_confidence for hit in found.hits)
+            and self.guard.may_say_nothing(customer_turn=asked.customer_turn)
+        ):
+            nothing = suggest.nothing(
+                suggestion_id(len(self._cards) + 1), found.prediction, found.utterance_id, at_ms, found.stages, found.total_ms
+            )
+            self._cards[nothing.suggestion_id] = nothing
+            events.append(nothing)
+        effects: list[Effect] = [Record(events=tuple(events))] if events else []
+        return [*effects, reply] if reply is not None else effects
+
+    def _new_intent(self, found: Findings) -> list[CallEvent]:
+        prediction = found.prediction
+        self._intents.add(prediction.intent)
+        events: list[CallEvent] = [
+            IntentDetected(
+                utterance_id=found.utterance_id,
+                intent=prediction.intent,
+                confidence=prediction.confidence,
+                alternatives=prediction.alternatives,
+                why=prediction.why,
+            )
+        ]
+        for checklist in self.checklists:
+            if prediction.intent in checklist.intents and checklist.checklist_id not in self._done:
+                # What was said before the checklist opened counts: identity is verified before the need is known.
+                events += self._tick(checklist, self.dialogue.turns)
+        return events
+
+    def _replied(self, reply: ReplyWritten) -> list[Effect]:
+        first = self._cards.get(reply.card)
+        if first is None:
+            return []
+        card = suggest.generated(suggestion_id(len(self._cards) + 1), first, reply.text, reply.model, reply.stages, reply.total_ms)
+        self._cards[card.suggestion_id] = card
+        return [Record(events=(card,))]
+
+    def _at_ms(self, utterance: UtteranceId) -> int:
+        for turn in reversed(self.dialogue.turns):
+            if turn.utterance_id == utterance:
+                return turn.end_ms
+        return 0
