@@ -121,18 +121,18 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Everything the embedded default writes: database, index, recordings, models, keys.")
     org: str = Field("default", description="Organisation created at first run.")
-    server: ServerSettings = Field(default_factory=lambda: ServerSettings())
-    telephony: TelephonySettings = Field(default_factory=lambda: TelephonySettings())
-    store: StoreSettings = Field(default_factory=lambda: StoreSettings())
-    bus: BusSettings = Field(default_factory=lambda: BusSettings())
-    jobs: JobsSettings = Field(default_factory=lambda: JobsSettings())
-    kb: KbSettings = Field(default_factory=lambda: KbSettings())
-    media: MediaSettings = Field(default_factory=lambda: MediaSettings())
-    asr: AsrSettings = Field(default_factory=lambda: AsrSettings())
-    embed: EmbedSettings = Field(default_factory=lambda: EmbedSettings())
-    llm: LlmSettings = Field(default_factory=lambda: LlmSettings())
-    models: ModelsSettings = Field(default_factory=lambda: ModelsSettings())
-    log: LogSettings = Field(default_factory=lambda: LogSettings())
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    telephony: TelephonySettings = Field(default_factory=TelephonySettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    bus: BusSettings = Field(default_factory=BusSettings)
+    jobs: JobsSettings = Field(default_factory=JobsSettings)
+    kb: KbSettings = Field(default_factory=KbSettings)
+    media: MediaSettings = Field(default_factory=MediaSettings)
+    asr: AsrSettings = Field(default_factory=AsrSettings)
+    embed: EmbedSettings = Field(default_factory=EmbedSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
 
     @property
     def store_url(self) -> str:
@@ -154,17 +154,6 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         return self.models.dir or self.data_dir / "models"
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings)
-
 
 def load(config: Path | None = None, **overrides: Any) -> Settings:
     """Settings from the file, the environment and ``overrides`` (later wins). Raises ConfigError naming the setting."""
@@ -176,15 +165,10 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
 
     class _Loaded(Settings):
         @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
+        def settings_customise_sources(  # type: ignore[override]  # named arguments of the base, most not needed
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+            sources = (init_settings, others["env_settings"])
             return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path is not None else sources
 
     try:
