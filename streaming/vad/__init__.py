@@ -1,0 +1,1 @@
+"""Voice activity: probabilities from a model, and where utterances begin and end."""
