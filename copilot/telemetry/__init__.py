@@ -1,0 +1,1 @@
+"""Clock, logs and metrics. Everything is handed in; nothing is global."""
