@@ -1,0 +1,48 @@
+# Two commands matter: `make demo` and `make test`. Both do all set-up by themselves; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export PYTHONUNBUFFERED := 1
+export PYANNOTE_METRICS_ENABLED := 0
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help setup setup-dev demo test test-all test-fast check bench web lock hooks clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Virtual environment, packages, web UI and models (nothing is done twice)
+	@deploy/dev/setup.sh run
+
+setup-dev: ## The same with what the tests need (Chromium, Redis; Debian packages)
+	@deploy/dev/setup.sh test
+
+demo: setup ## A real two-channel Mandarin call through the whole product (ONCE=1 ends by itself and checks the result)
+	@$(PY) -m loadtest.demo $(if $(ONCE),--once) $(if $(CALL),--call $(CALL)) $(if $(LLM),--llm $(LLM)) $(DEMO_ARGS)
+
+test: setup-dev ## Every test that can run here, and the checks
+	@deploy/dev/test.sh
+
+test-fast: setup-dev ## Only what needs neither models nor browser
+	@$(PY) -m pytest -q -n 2 -m "not models and not browser and not slow and not gpu and not online"
+
+test-all: setup-dev ## make test, then the slow suites
+	@deploy/dev/test.sh --all
+
+check: setup-dev ## Lint, types, import rules
+	@deploy/dev/check.sh
+
+bench: setup-dev ## Latency, CER, CPU and memory at 1, 2 and 4 live channels, as the README's table
+	@$(PY) -m loadtest.bench $(BENCH_ARGS)
+
+web: ## Build the web UI into the package
+	@deploy/dev/setup.sh web
+
+hooks: ## Install the local git hook (runs `make check` on what is staged)
+	@install -m 755 deploy/dev/pre-commit.sh "$$(git rev-parse --git-path hooks)/pre-commit" && echo "pre-commit hook installed"
+
+lock: ## Compile the hashed requirement locks from pyproject.toml
+	@deploy/dev/lock.sh
+
+clean: ## Remove what was built (not the models and data in var/)
+	@rm -rf .venv web/node_modules copilot/api/_web .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache reports dist

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Lint, format, types and import rules; stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+say() { printf '\n== %s\n' "$*"; }
+say "ruff"; .venv/bin/ruff check . && .venv/bin/ruff format --check .
+say "mypy (strict)"; .venv/bin/mypy
+say "import rules"; .venv/bin/lint-imports
+say "web: types and lint"; (cd web && npm run -s typecheck && npm run -s lint)

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Every test that can run on this machine. What cannot (a GPU, the internet) has its own mark and is reported as not run.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+all=""; [ "${1:-}" = "--all" ] && all=1
+started=$SECONDS; failed=()
+step() { # name, command…
+  local name=$1; shift; local t=$SECONDS
+  printf '\n━━ %s\n' "$name"
+  if "$@"; then printf '   %s: ok (%d s)\n' "$name" $((SECONDS - t)); else printf '   %s: FAILED (%d s)\n' "$name" $((SECONDS - t)); failed+=("$name"); fi
+}
+py=.venv/bin/python
+step "checks" deploy/dev/check.sh
+step "web unit tests" npm --prefix web run -s test
+step "unit, property, contract and end-to-end tests" $py -m pytest -q -n 2 --dist loadfile -m "not models and not browser and not slow and not gpu and not online"
+# These measure or need both cores, so they run one at a time.
+step "real models and real speech" $py -m pytest -q -m "models and not browser and not slow and not gpu and not online"
+step "browser" $py -m pytest -q -m "browser and not slow"
+[ -n "$all" ] && step "slow suites" $py -m pytest -q -m "slow and not gpu and not online" --timeout 3600
+printf '\nNot run here by design: tests marked gpu (need a GPU) and online (need the internet: edge-tts, model hub).\n'
+if [ ${#failed[@]} -gt 0 ]; then printf 'FAILED after %d s: %s\n' $((SECONDS - started)) "$(IFS=,; echo "${failed[*]}")"; exit 1; fi
+printf 'All steps passed in %d s.\n' $((SECONDS - started))
