@@ -1,7 +1,7 @@
 """The live session of one call: what was heard and found goes in, effects come out. Pure: no I/O, no clock, no tasks.
 
-A customer's final becomes an ``Investigate`` effect (intent and retrieval for the words of the open turn); its ``Findings`` become an intent
-event and, if the attention budget allows, a suggestion. Alerts, checklist ticks and slots come from every final on the spot.
+A customer's final becomes an ``Investigate`` effect (intent and retrieval for the words of the open turn); its ``Findings`` become an
+intent event and, if the attention budget allows, a suggestion. Alerts, checklist ticks and slots come from every final on the spot.
 """
 
 from __future__ import annotations

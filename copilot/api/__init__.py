@@ -1,0 +1,1 @@
+"""The HTTP API, the agent's feed and the web UI's files, on FastAPI."""

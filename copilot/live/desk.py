@@ -1,0 +1,129 @@
+"""Opens live calls: ownership, the agent whose screen shows it, the bank's rules; and keeps the list of those that are live here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from copilot.domain.audio import CallStart
+from copilot.domain.errors import Conflict
+from copilot.domain.ids import CallId, OrgId, UserId, is_call_id
+from copilot.domain.people import AuditEntry
+from copilot.domain.ports.live import Integration
+from copilot.live.guard import AttentionPolicy
+from copilot.live.rules import Checklist, ComplianceRule
+from copilot.live.runner import CallMasker, LiveCall, LiveServices, call_opened, started_event
+from copilot.live.session import LiveSession
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankRules:
+    """What the live loop takes from the bank's packs."""
+
+    compliance: Sequence[ComplianceRule] = ()
+    checklists: Sequence[Checklist] = ()
+    hotwords: Sequence[str] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveDesk:
+    """The ``CallSink`` of a call node.
+
+    ``services(org)`` and ``rules(org)`` give what calls of an organisation share; ``find_agent(org, name)`` resolves the agent named by the
+    telephony system (``agent`` in the metadata); ``audit`` appends to the trail.
+    """
+
+    node: str
+    services: Callable[[OrgId], Awaitable[LiveServices]]
+    rules: Callable[[OrgId], Awaitable[BankRules]]
+    masker: Callable[[str], CallMasker]
+    find_agent: Callable[[OrgId, str], Awaitable[UserId | None]]
+    audit: Callable[[AuditEntry], Awaitable[None]]
+    policy: AttentionPolicy = field(default_factory=AttentionPolicy)
+    _live: dict[tuple[str, str], LiveCall] = field(default_factory=dict)
+    _opening: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def live_calls(self) -> int:
+        return len(self._live)
+
+    def get(self, org_id: OrgId, call_id: CallId) -> LiveCall | None:
+        """The call if it is live on this node."""
+        return self._live.get((org_id, call_id))
+
+    async def open_call(self, start: CallStart, integration: Integration) -> LiveCall:
+        """Takes ownership of the call and records its start. Raises Conflict when its id is live or was used before."""
+        org_id = integration.org_id
+        call_id = call_id_of(start.external_id)
+        key = (org_id, call_id)
+        if key in self._live or key in self._opening:
+            raise Conflict("A call with this id is live already; the second connection was refused and the first is not affected.")
+        self._opening.add(key)
+        try:
+            language = start.language if start.language in ("zh", "en") else integration.language
+            services, rules = await self.services(org_id), await self.rules(org_id)
+            agent_name = start.metadata.get("agent", "")
+            agent_id = await self.find_agent(org_id, agent_name) if agent_name else None
+            opened = await services.journal.open(org_id, call_id, self.node)
+            masker = self.masker(language)
+            metadata, secrets = masker.metadata(dict(start.metadata))
+            if secrets:
+                await services.journal.put_secrets(org_id, call_id, secrets)
+            call = LiveCall(
+                services=services,
+                org_id=org_id,
+                opened=opened,
+                session=LiveSession(
+                    language=language,
+                    rules=rules.compliance,
+                    checklists=rules.checklists,
+                    policy=self.policy,
+                    generate=services.reply_writer is not None,
+                ),
+                masker=masker,
+                terms=rules.hotwords,
+                agent_id=agent_id,
+                on_end=self._ended,
+            )
+            await services.journal.append(org_id, opened, [started_event(start, integration, language, agent_id, metadata, services.clock)])
+            call.start()
+            self._live[key] = call
+            if agent_id is not None:
+                call_opened(services.bus, org_id, agent_id, call_id)
+            log.info("call_opened", call_id=call_id, protocol=integration.protocol, agent_known=agent_id is not None)
+            return call
+        finally:
+            self._opening.discard(key)
+
+    def _ended(self, call: LiveCall) -> None:
+        self._live.pop((call.org_id, call.call_id), None)
+        if call.agent_id is not None:
+            call_opened(call.services.bus, call.org_id, call.agent_id, call.call_id)
+        log.info("call_ended", call_id=call.call_id)
+
+    async def audit_refusal(self, integration: Integration | None, remote: str, reason: str) -> None:
+        services_org = integration.org_id if integration is not None else OrgId("default")
+        name = integration.name if integration is not None else "unknown"
+        services = await self.services(services_org)
+        await self.audit(
+            AuditEntry(
+                org_id=services_org,
+                at=services.clock.now(),
+                actor=f"integration:{name}",
+                action="telephony.refused",
+                target=remote,
+                detail=reason,
+            )
+        )
+
+
+def call_id_of(external_id: str) -> CallId:
+    """The peer's id if it is safe as a name, else a stable digest of it."""
+    if is_call_id(external_id):
+        return CallId(external_id)
+    return CallId("x" + hashlib.sha256(external_id.encode()).hexdigest()[:24])

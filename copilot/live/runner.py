@@ -1,0 +1,328 @@
+"""Runs the pure session of each live call: stores what was heard, runs the effects, rings the bus.
+
+Recognition is never slowed down: partials are handed over without waiting, understanding runs in a task of its own that keeps only the
+newest open question per customer turn, and a failure of retrieval or generation is an event on the screen, not an end of the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal, Protocol, cast
+
+import structlog
+
+from copilot.codec import dumps, to_json
+from copilot.domain.artifacts import Turn
+from copilot.domain.audio import CallStart, MediaGap
+from copilot.domain.clock import Clock
+from copilot.domain.errors import Conflict, CopilotError, EngineError
+from copilot.domain.events import CallEnded, CallEvent, CallStarted, Degraded, MediaGapRecorded, UtteranceFinal
+from copilot.domain.ids import CallId, OrgId, UserId
+from copilot.domain.intents import IntentPrediction
+from copilot.domain.knowledge import Hit, Query
+from copilot.domain.ports.bus import Bus, agent_topic, call_topic
+from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch
+from copilot.domain.ports.live import Integration
+from copilot.domain.ports.llm import ReplyRequest, ReplyWriter
+from copilot.domain.ports.store import CallJournal, OpenedCall
+from copilot.domain.suggestions import Stage
+from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply
+
+log = structlog.get_logger(__name__)
+_MAX_PENDING = 4
+_MAX_REPLIES = 2
+
+
+class CallMasker(Protocol):
+    """PII → per-call tokens (copilot.privacy)."""
+
+    def final(self, final: TranscriptFinal) -> tuple[TranscriptFinal, dict[str, str]]:
+        """The masked final, and the vault values of tokens that are new."""
+        ...
+
+    def partial(self, partial: TranscriptPartial) -> TranscriptPartial: ...
+
+    def metadata(self, metadata: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveServices:
+    """What live calls share. ``executor`` runs the blocking lookups; ``today`` is the day on which answers must be valid."""
+
+    journal: CallJournal
+    bus: Bus
+    clock: Clock
+    executor: Executor
+    knowledge: KnowledgeSearch
+    intents: IntentClassifier
+    reply_writer: ReplyWriter | None = None
+    reply_timeout_s: float = 8.0
+
+    def today(self) -> date:
+        return self.clock.now().astimezone().date()
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """One live call: the ``CallHandle`` of its ingest task."""
+
+    services: LiveServices
+    org_id: OrgId
+    opened: OpenedCall
+    session: LiveSession
+    masker: CallMasker
+    terms: Sequence[str] = ()
+    agent_id: UserId | None = None
+    on_end: Any = None
+    _ended: bool = False
+    _pending: OrderedDict[int, tuple[Investigate, float, tuple[Stage, ...], float]] = field(default_factory=OrderedDict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _worker: asyncio.Task[None] | None = None
+    _replies: set[asyncio.Task[None]] = field(default_factory=set)
+    _retrieval_down: bool = False
+
+    @property
+    def call_id(self) -> CallId:
+        return self.opened.call_id
+
+    def start(self) -> None:
+        """Begins the understanding task."""
+        self._idle.set()
+        self._worker = asyncio.create_task(self._understand(), name=f"understand-{self.call_id}")
+
+    def hotwords(self) -> Sequence[str]:
+        return self.terms
+
+    def speech(self, event: SpeechStarted | SpeechEnded) -> None:
+        self._ring({"type": "speech", "channel": event.channel, "speaking": isinstance(event, SpeechStarted), "at_ms": event.at_ms})
+
+    def partial(self, partial: TranscriptPartial) -> TranscriptPartial:
+        masked = self.masker.partial(partial)
+        self._ring({"type": "partial", "partial": to_json(masked)})
+        return masked
+
+    async def final(self, final: TranscriptFinal) -> TranscriptFinal:
+        clock = self.services.clock
+        heard = clock.monotonic()
+        masked, secrets = self.masker.final(final)
+        masked_at = clock.monotonic()
+        if secrets:
+            await self.services.journal.put_secrets(self.org_id, self.call_id, secrets)
+        event = UtteranceFinal(
+            utterance_id=masked.utterance_id,
+            channel=masked.channel,
+            start_ms=masked.start_ms,
+            end_ms=masked.end_ms,
+            language=masked.language,
+            confidence=masked.confidence,
+            text=masked.text,
+            words=masked.words,
+            corrections=masked.corrections,
+            timings=masked.timings,
+        )
+        await self._append([event])
+        stored = clock.monotonic()
+        timings = masked.timings
+        stages = (
+            Stage(name="asr_endpoint", ms=max(0.0, timings.after_speech_ms - timings.queue_ms - timings.decode_ms)),
+            Stage(name="asr_queue", ms=timings.queue_ms),
+            Stage(name="asr_decode", ms=timings.decode_ms),
+            Stage(name="mask", ms=1000 * (masked_at - heard)),
+            Stage(name="store", ms=1000 * (stored - masked_at)),
+        )
+        turn = Turn(
+            utterance_id=masked.utterance_id,
+            channel=masked.channel,
+            start_ms=masked.start_ms,
+            end_ms=masked.end_ms,
+            text=masked.text,
+            confidence=masked.confidence,
+        )
+        await self._run(self.session.receive(Heard(turn=turn)), since=heard - timings.after_speech_ms / 1000, stages=stages)
+        return masked
+
+    async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None:
+        await self._append([MediaGapRecorded(channel=gap.channel, start_ms=start_ms, duration_ms=duration_ms, reason=gap.reason)])
+
+    async def degraded(self, part: str, state: str, reason: str) -> None:
+        await self._append(
+            [
+                Degraded(
+                    part=cast("Literal['recognition', 'retrieval', 'generation', 'recording']", part),
+                    state=cast("Literal['down', 'up']", state),
+                    reason=reason,
+                )
+            ]
+        )
+
+    async def end(self, reason: str, duration_ms: int) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        await self._finish_understanding()
+        try:
+            ended = CallEnded(
+                reason=cast("Literal['hangup', 'peer_closed', 'error', 'interrupted', 'duplicate']", reason), duration_ms=duration_ms
+            )
+            await self._append([ended])
+        except Conflict:
+            log.warning("call_taken_over", call_id=self.call_id)
+        finally:
+            if self.on_end is not None:
+                self.on_end(self)
+
+    async def record(self, events: Sequence[CallEvent]) -> None:
+        """Appends events that come from elsewhere (an agent's feedback) under this call's ownership."""
+        await self._append(events)
+
+    # effects
+
+    async def _append(self, events: Sequence[CallEvent]) -> None:
+        await self.services.journal.append(self.org_id, self.opened, events)
+
+    def _ring(self, message: dict[str, Any]) -> None:
+        self.services.bus.publish(call_topic(self.org_id, self.call_id), dumps({**message, "call_id": self.call_id}))
+
+    async def _run(self, effects: Sequence[Effect], *, since: float, stages: tuple[Stage, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case Record():
+                    await self._append(effect.events)
+                case Investigate():
+                    self._pending[effect.customer_turn] = (effect, since, stages, self.services.clock.monotonic())
+                    self._pending.move_to_end(effect.customer_turn)
+                    while len(self._pending) > _MAX_PENDING:
+                        self._pending.popitem(last=False)
+                    self._idle.clear()
+                    self._wake.set()
+                case WriteReply():
+                    self._start_reply(effect, since)
+
+    async def _understand(self) -> None:
+        """One question at a time, oldest turn first; a newer question of the same turn has replaced the older one."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                _, (ask, since, stages, queued) = self._pending.popitem(last=False)
+                await self._investigate(ask, since, stages, queued)
+            self._idle.set()
+
+    async def _finish_understanding(self) -> None:
+        """Lets the last question of the call be answered (it belongs to the record), then stops."""
+        if self._worker is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._idle.wait()
+            self._worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._worker
+        for task in tuple(self._replies):
+            task.cancel()
+        if self._replies:
+            await asyncio.gather(*self._replies, return_exceptions=True)
+
+    async def _investigate(self, ask: Investigate, since: float, stages: tuple[Stage, ...], queued: float) -> None:
+        clock = self.services.clock
+        try:
+            waited = 1000 * (clock.monotonic() - queued)
+            loop = asyncio.get_running_loop()
+            prediction, hits, intent_ms, retrieve_ms = await loop.run_in_executor(self.services.executor, self._look_up, ask)
+            await self._retrieval("up", "")
+            now = clock.monotonic()
+            found = Findings(
+                utterance_id=ask.utterance_id,
+                prediction=prediction,
+                hits=hits,
+                stages=(
+                    *stages,
+                    Stage(name="wait", ms=waited),
+                    Stage(name="intent", ms=intent_ms),
+                    Stage(name="retrieve", ms=retrieve_ms),
+                ),
+                total_ms=1000 * (now - since),
+            )
+            await self._run(self.session.receive(found), since=since, stages=found.stages)
+        except Conflict:
+            log.warning("call_taken_over", call_id=self.call_id)
+        except Exception as error:  # the transcript must go on whatever retrieval does
+            log.warning("understanding_failed", call_id=self.call_id, error=type(error).__name__)
+            with contextlib.suppress(CopilotError):
+                await self._retrieval("down", type(error).__name__)
+
+    def _look_up(self, ask: Investigate) -> tuple[IntentPrediction, tuple[Hit, ...], float, float]:
+        clock = self.services.clock
+        begun = clock.monotonic()
+        prediction = self.services.intents.classify(ask.text, ask.language, ask.context)
+        understood = clock.monotonic()
+        query = Query(text=ask.text, language=ask.language, intent=prediction.intent, day=self.services.today(), top_k=3)
+        hits = self.services.knowledge.search(query)
+        return prediction, hits, 1000 * (understood - begun), 1000 * (clock.monotonic() - understood)
+
+    async def _retrieval(self, state: Literal["up", "down"], reason: str) -> None:
+        """Says once that retrieval stopped helping, and once that it helps again."""
+        down = state == "down"
+        if down != self._retrieval_down:
+            self._retrieval_down = down
+            await self._append([Degraded(part="retrieval", state=state, reason=reason)])
+
+    def _start_reply(self, effect: WriteReply, since: float) -> None:
+        if self.services.reply_writer is None or len(self._replies) >= _MAX_REPLIES:
+            return
+        task = asyncio.create_task(self._write_reply(self.services.reply_writer, effect, since), name=f"reply-{self.call_id}")
+        self._replies.add(task)
+        task.add_done_callback(self._replies.discard)
+
+    async def _write_reply(self, writer: ReplyWriter, effect: WriteReply, since: float) -> None:
+        clock = self.services.clock
+        begun = clock.monotonic()
+        first_ms = 0.0
+        pieces: list[str] = []
+        try:
+            async with asyncio.timeout(self.services.reply_timeout_s):
+                request = ReplyRequest(language=effect.language, turns=effect.turns, hits=effect.hits)
+                async for piece in writer.stream(request):
+                    first_ms = first_ms or 1000 * (clock.monotonic() - begun)
+                    pieces.append(piece)
+                    self._ring({"type": "reply_delta", "suggestion_id": effect.card, "text": piece})
+            done = clock.monotonic()
+            stages = (Stage(name="llm_first", ms=first_ms), Stage(name="llm", ms=1000 * (done - begun)))
+            reply = ReplyWritten(
+                card=effect.card, text="".join(pieces), model=writer.model_id, stages=stages, total_ms=1000 * (done - since)
+            )
+            await self._run(self.session.receive(reply), since=since, stages=())
+        except (EngineError, TimeoutError) as error:
+            # The approved answer is on the screen already; say that generation did not help this time.
+            log.warning("reply_failed", call_id=self.call_id, error=type(error).__name__)
+            with contextlib.suppress(CopilotError):
+                await self._append([Degraded(part="generation", state="down", reason=type(error).__name__)])
+
+
+def started_event(
+    start: CallStart, integration: Integration, language: str, agent_id: UserId | None, metadata: dict[str, str], clock: Clock
+) -> CallStarted:
+    """The first event of a call. ``metadata`` is masked already."""
+    direction = "outbound" if start.metadata.get("direction") == "outbound" else "inbound"
+    return CallStarted(
+        external_id=start.external_id,
+        protocol=integration.protocol,
+        legs=start.legs,
+        language=language,
+        started_at=clock.now(),
+        agent_id=agent_id,
+        direction=cast("Literal['inbound', 'outbound']", direction),
+        metadata=metadata,
+    )
+
+
+def call_opened(bus: Bus, org_id: OrgId, agent_id: UserId, call_id: CallId) -> None:
+    """Tells the agent's screens that one of their calls is live."""
+    bus.publish(agent_topic(org_id, agent_id), dumps({"call_id": call_id}))
