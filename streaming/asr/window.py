@@ -1,0 +1,45 @@
+"""How long a window the encoder sees, and how many tokens may come out of it. PURE.
+
+Whisper's encoder has no padding mask, so every item of a batch needs the same length: audio is padded with zeros to one of a few buckets. Too little
+silence after the words makes Whisper loop; the usual 30 s cost an order of magnitude more than speech needs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+BUCKETS_MS: tuple[int, ...] = (4_000, 6_000, 8_000, 10_000, 15_000, 30_000)
+MAX_WINDOW_MS = 30_000
+PARTIAL_SLACK_MS = 2_000
+FINAL_SLACK_MS = 1_000
+FINAL_MIN_MS = 10_000
+_MAX_LENGTH = 448
+
+
+def bucket_ms(needed_ms: int) -> int:
+    """The smallest bucket of at least ``needed_ms``; the largest when there is none."""
+    return next((bucket for bucket in BUCKETS_MS if bucket >= needed_ms), MAX_WINDOW_MS)
+
+
+def window_ms(audio_ms: int, lane: Literal["final", "partial"]) -> int:
+    """The encoder window for audio of ``audio_ms``: partials get 2 s of padding, finals 1 s and at least 10 s in all."""
+    if audio_ms > MAX_WINDOW_MS:
+        raise ValueError(f"A window holds at most {MAX_WINDOW_MS} ms of audio, not {audio_ms}.")
+    if lane == "partial":
+        return bucket_ms(audio_ms + PARTIAL_SLACK_MS)
+    return bucket_ms(max(FINAL_MIN_MS, audio_ms + FINAL_SLACK_MS))
+
+
+def longer_window_ms(window: int) -> int:
+    """The window to try again in when the decode looped: at least 15 s, else the full 30 s."""
+    return 15_000 if window < 15_000 else MAX_WINDOW_MS
+
+
+def max_new_tokens(audio_ms: int) -> int:
+    """12 tokens a second of audio and 8: more than anyone speaks, and a bound on what a loop costs."""
+    return 12 * audio_ms // 1000 + 8
+
+
+def max_length(audio_ms: int) -> int:
+    """CTranslate2's ``max_length`` for that many new tokens (it grants half of it), within the model's 448 positions."""
+    return min(_MAX_LENGTH, 2 * max_new_tokens(audio_ms))
