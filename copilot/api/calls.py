@@ -1,0 +1,171 @@
+"""Calls: lists, events, artifacts, recordings, feedback. Blocking reads run in FastAPI's worker threads."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from copilot.api.auth import current_user, media_user
+from copilot.api.context import ApiContext
+from copilot.codec import encode_artifact, encode_call, encode_envelope
+from copilot.domain.artifacts import ARTIFACT_KINDS
+from copilot.domain.errors import Forbidden, InvalidInput, NotFound
+from copilot.domain.events import SuggestionFeedback
+from copilot.domain.ids import CallId, SuggestionId
+from copilot.domain.people import AuditEntry, User, scope_of
+from copilot.domain.suggestions import FeedbackAction
+
+Json = dict[str, Any]
+_MAX_PAGE = 200
+
+
+class Feedback(BaseModel):
+    """What the agent did with a suggestion."""
+
+    suggestion_id: str = Field(max_length=64)
+    action: FeedbackAction
+    text: str = Field("", max_length=4000)
+    reason: str = Field("", max_length=500)
+
+
+def _cursor(value: str | None) -> tuple[datetime, str] | None:
+    if not value:
+        return None
+    try:
+        at, call_id = json.loads(base64.urlsafe_b64decode(value.encode()))
+        return datetime.fromisoformat(at), str(call_id)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput("The cursor is not one that this API gave out; start again without it.") from error
+
+
+def store_feedback(context: ApiContext, user: User, call_id: CallId, feedback: Feedback) -> None:
+    """Records feedback; the same action on the same suggestion again has no effect.
+
+    Raises NotFound for an unknown call or suggestion, Forbidden when the call is another agent's.
+    """
+    call = context.calls.call(scope_of(user), call_id)
+    if call.agent_id != user.user_id:
+        raise Forbidden("Only the agent of a call can give feedback on its suggestions.")
+    event = SuggestionFeedback(
+        suggestion_id=SuggestionId(feedback.suggestion_id),
+        action=feedback.action,
+        user_id=user.user_id,
+        text=feedback.text,
+        reason=feedback.reason,
+    )
+    context.calls.record_feedback(user.org_id, call_id, event)
+
+
+def router(context: ApiContext) -> APIRouter:
+    routes = APIRouter(prefix="/calls", tags=["calls"])
+    signed = Depends(current_user(context))
+
+    @routes.get("")
+    def list_calls(
+        user: Annotated[User, signed],
+        limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 50,
+        cursor: str | None = None,
+        phase: Annotated[str | None, Query(pattern="^(live|ended)$")] = None,
+    ) -> Json:
+        """Calls the caller may see, newest first."""
+        rows = context.calls.calls(scope_of(user), limit=limit + 1, before=_cursor(cursor), phase=phase)
+        more = len(rows) > limit
+        rows = rows[:limit]
+        next_cursor = None
+        if more and rows[-1].started_at is not None:
+            key = json.dumps([rows[-1].started_at.isoformat(), rows[-1].call_id])
+            next_cursor = base64.urlsafe_b64encode(key.encode()).decode()
+        return {"calls": [encode_call(call) for call in rows], "next_cursor": next_cursor}
+
+    @routes.get("/{call_id}")
+    def get_call(call_id: str, user: Annotated[User, signed]) -> Json:
+        return encode_call(context.calls.call(scope_of(user), CallId(call_id)))
+
+    @routes.get("/{call_id}/events")
+    def get_events(
+        call_id: str,
+        user: Annotated[User, signed],
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    ) -> Json:
+        """Events after seq ``after``, in order."""
+        _opened(context, user, call_id)
+        events = context.calls.events(user.org_id, CallId(call_id), after, limit)
+        return {"events": [encode_envelope(envelope) for envelope in events]}
+
+    @routes.get("/{call_id}/artifacts")
+    def get_artifacts(call_id: str, user: Annotated[User, signed]) -> Json:
+        """The newest version of each artifact."""
+        context.calls.call(scope_of(user), CallId(call_id))
+        return {"artifacts": [encode_artifact(artifact) for artifact in context.calls.artifacts(user.org_id, CallId(call_id))]}
+
+    @routes.post("/{call_id}/artifacts/{kind}/rerun", status_code=202)
+    def rerun(call_id: str, kind: str, user: Annotated[User, signed]) -> Json:
+        """Queues the artifact again; a new version appears when it is done."""
+        if kind not in ARTIFACT_KINDS:
+            raise NotFound(f"There is no artifact {kind!r}; it is one of {', '.join(ARTIFACT_KINDS)}.")
+        if not user.roles & {"inspector", "qa_lead", "team_lead", "ops_admin"}:
+            raise Forbidden("Only supervisors and quality inspectors can run after-call work again.")
+        context.calls.call(scope_of(user), CallId(call_id))
+        context.rerun(user.org_id, CallId(call_id), kind)
+        return {"status": "queued"}
+
+    @routes.post("/{call_id}/feedback", status_code=204)
+    def feedback(call_id: str, body: Feedback, user: Annotated[User, signed]) -> Response:
+        store_feedback(context, user, CallId(call_id), body)
+        return Response(status_code=204)
+
+    @routes.get("/{call_id}/audio")
+    def audio(call_id: str, user: Annotated[User, signed]) -> Json:
+        """What was recorded of each leg."""
+        context.calls.call(scope_of(user), CallId(call_id))
+        return {"legs": context.recordings.legs(user.org_id, CallId(call_id))}
+
+    @routes.get("/{call_id}/audio/{channel}.wav", response_class=Response)
+    def audio_file(call_id: str, channel: str, request: Request, user: Annotated[User, Depends(media_user(context))]) -> Response:
+        """One leg as WAV; ranges are honoured so that a player can seek. Opening a recording is audited."""
+        call = context.calls.call(scope_of(user), CallId(call_id))
+        data = context.recordings.wav(user.org_id, call.call_id, channel)
+        if not request.headers.get("range", "").startswith("bytes=") or request.headers["range"].startswith("bytes=0-"):
+            _audit(context, user, "call.audio_opened", f"{call_id}/{channel}")
+        return _ranged(data, request.headers.get("range"))
+
+    @routes.get("/{call_id}/audio/{channel}/peaks")
+    def peaks(call_id: str, channel: str, user: Annotated[User, signed], buckets: Annotated[int, Query(ge=10, le=4000)] = 800) -> Json:
+        context.calls.call(scope_of(user), CallId(call_id))
+        return {"peaks": context.recordings.peaks(user.org_id, CallId(call_id), channel, buckets)}
+
+    return routes
+
+
+def _opened(context: ApiContext, user: User, call_id: str) -> None:
+    """Checks the scope; a person other than the agent opening a call leaves an audit line."""
+    call = context.calls.call(scope_of(user), CallId(call_id))
+    if call.agent_id != user.user_id:
+        _audit(context, user, "call.opened", call_id)
+
+
+def _audit(context: ApiContext, user: User, action: str, target: str) -> None:
+    context.audit.record(AuditEntry(org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action=action, target=target))
+
+
+def _ranged(data: bytes, header: str | None) -> Response:
+    """RFC 9110 §14: one byte range, or the whole."""
+    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
+    if not header or not header.startswith("bytes=") or "," in header:
+        return Response(data, media_type="audio/wav", headers=headers)
+    first, _, last = header.removeprefix("bytes=").partition("-")
+    try:
+        start = int(first) if first else max(0, len(data) - int(last))
+        end = min(int(last), len(data) - 1) if first and last else len(data) - 1
+    except ValueError:
+        return Response(data, media_type="audio/wav", headers=headers)
+    if start > end or start >= len(data):
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
+    headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
+    return Response(data[start : end + 1], status_code=206, media_type="audio/wav", headers=headers)

@@ -1,0 +1,56 @@
+"""What the API is given by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from copilot.domain.clock import Clock
+from copilot.domain.ids import CallId, OrgId
+from copilot.domain.ports.bus import Bus
+from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
+from copilot.domain.ports.store import AuditTrail
+from copilot.store.calls import SqlCalls
+from copilot.store.people import SqlPeople
+
+Json = dict[str, Any]
+
+
+class RecordingReader(Protocol):
+    """Recordings as the call page needs them. Synchronous; raises NotFound."""
+
+    def legs(self, org_id: OrgId, call_id: CallId) -> list[Json]:
+        """``[{channel, sample_rate_hz, duration_ms, gaps: [{start_ms, duration_ms, reason}]}]``."""
+        ...
+
+    def wav(self, org_id: OrgId, call_id: CallId, channel: str) -> bytes:
+        """The leg as a 16-bit WAV file, gaps as silence."""
+        ...
+
+    def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:
+        """The loudest sample of each of ``buckets`` equal spans, 0–1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows."""
+
+    people: SqlPeople
+    calls: SqlCalls
+    audit: AuditTrail
+    bus: Bus
+    clock: Clock
+    recordings: RecordingReader
+    rerun: Callable[[OrgId, CallId, str], None]
+    knowledge: Callable[[OrgId], KnowledgeSearch]
+    articles: Callable[[OrgId], ArticleStore]
+    status: Callable[[], Json]
+    metrics: Callable[[], bytes]
+    web_dir: Path
+    public_url: str = ""
+    origins: tuple[str, ...] = ()
+    heartbeat_s: float = 15.0
+    version: str = ""

@@ -1,0 +1,267 @@
+"""The agent's feed: one websocket per screen. Durable events gap-free and once, partials as they come.
+
+The bus is only the doorbell and the carrier of what is ephemeral: whenever a message is missing (a slow socket, a restart) the store is
+read from the last seq the screen has seen. A slow screen loses its oldest partials, never an event, and never slows recognition down.
+Messages are documented in docs/reference/feed.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from anyio import to_thread
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from copilot.api.calls import Feedback, store_feedback
+from copilot.api.context import ApiContext
+from copilot.codec import dumps, encode_call, encode_envelope
+from copilot.domain.errors import CopilotError, Forbidden, InvalidInput, NotFound, Unauthenticated
+from copilot.domain.events import EventEnvelope
+from copilot.domain.ids import CallId
+from copilot.domain.people import User, scope_of
+from copilot.domain.ports.bus import Subscription, agent_topic, call_topic
+from copilot.live.feed import FeedCursor
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+Json = dict[str, Any]
+SUBPROTOCOL = "pangting.feed.v1"
+HELLO_TIMEOUT_S = 5.0
+MAX_MESSAGE = 16_384
+MAX_WATCHED = 64
+_PAGE = 500
+CLOSE_TICKET, CLOSE_FORBIDDEN, CLOSE_PROTOCOL, CLOSE_SHUTDOWN = 4401, 4403, 1008, 1012
+
+
+class _Screen:
+    """One connected screen."""
+
+    def __init__(self, socket: WebSocket, context: ApiContext, user: User, subscription: Subscription) -> None:
+        self.socket = socket
+        self.context = context
+        self.user = user
+        self.subscription = subscription
+        self.cursor = FeedCursor()
+        # One writer at a time: events, heartbeats and acknowledgements come from different tasks.
+        self.sending = asyncio.Lock()
+        self.delivering = asyncio.Lock()
+        self.own: set[str] = set()
+        self.resolved: dict[str, set[str]] = {}
+
+    async def send(self, message: Json) -> None:
+        async with self.sending:
+            await self.socket.send_text(dumps(message))
+
+    async def thread(self, work: Callable[[], T]) -> T:
+        return await to_thread.run_sync(work)
+
+    async def watch(self, call_id: str, after_seq: int) -> None:
+        """Subscribes first and reads the store second, so that nothing falls between."""
+        if not self.cursor.watching(call_id) and len(self.cursor.calls()) >= MAX_WATCHED:
+            raise InvalidInput(f"A screen can watch at most {MAX_WATCHED} calls at once; stop watching one first.")
+        call = await self.thread(lambda: self.context.calls.call(scope_of(self.user), CallId(call_id)))
+        if call.agent_id == self.user.user_id:
+            self.own.add(call_id)
+        self.subscription.add(call_topic(self.user.org_id, call_id))
+        async with self.delivering:
+            self.cursor.start(call_id, min(after_seq, call.last_seq))
+            await self.send({"type": "call_opened", "call": encode_call(call)})
+            await self._catch_up(call_id)
+
+    def unwatch(self, call_id: str) -> None:
+        self.cursor.stop(call_id)
+        self.subscription.discard(call_topic(self.user.org_id, call_id))
+
+    async def catch_up(self, call_id: str) -> None:
+        async with self.delivering:
+            if self.cursor.watching(call_id):
+                await self._catch_up(call_id)
+
+    async def _catch_up(self, call_id: str) -> None:
+        while True:
+            after = self.cursor.last(call_id)
+            page = await self.thread(lambda after=after: self.context.calls.events(self.user.org_id, CallId(call_id), after, _PAGE))  # type: ignore[misc]
+            for envelope in page:
+                await self._deliver(call_id, encode_envelope(envelope))
+            if len(page) < _PAGE:
+                return
+
+    async def _deliver(self, call_id: str, envelope: Json) -> None:
+        await self._secrets(call_id, envelope)
+        await self.send({"type": "event", "call_id": call_id, "envelope": envelope})
+        self.cursor.delivered(call_id, int(envelope["seq"]))
+
+    async def _secrets(self, call_id: str, envelope: Json) -> None:
+        """Tokens are resolved for the owning agent's feed only, from the vault, just before the first event that shows them."""
+        if call_id not in self.own or "【" not in dumps(envelope["event"]):
+            return
+        seen = self.resolved.setdefault(call_id, set())
+        try:
+            values = await self.thread(lambda: self.context.calls.secrets(scope_of(self.user), CallId(call_id)))
+        except CopilotError:
+            return
+        new = {token: value for token, value in values.items() if token not in seen}
+        if new:
+            seen.update(new)
+            await self.send({"type": "secrets", "call_id": call_id, "values": new})
+
+    async def relay(self) -> None:
+        """Bus → screen, until the connection ends."""
+        mine = agent_topic(self.user.org_id, self.user.user_id)
+        async for message in self.subscription:
+            if message.lost:
+                for call_id in self.cursor.calls():
+                    await self.catch_up(call_id)
+            body: Json = json.loads(message.body)
+            call_id = str(body.get("call_id", ""))
+            if message.topic == mine:
+                if not self.cursor.watching(call_id):
+                    await self.watch(call_id, 0)
+                continue
+            if not self.cursor.watching(call_id):
+                continue
+            if body["type"] != "event":
+                await self.send(body)
+                continue
+            async with self.delivering:
+                verdict = self.cursor.judge(call_id, int(body["envelope"]["seq"]))
+                if verdict == "deliver":
+                    await self._deliver(call_id, body["envelope"])
+                elif verdict == "gap":
+                    await self._catch_up(call_id)
+
+    async def listen(self) -> None:
+        """Screen → server, until the connection ends."""
+        while True:
+            message = await _receive(self.socket)
+            kind = message.get("type")
+            call_id = str(message.get("call_id", ""))
+            try:
+                if kind == "watch":
+                    await self.watch(call_id, _whole(message.get("after_seq", 0)))
+                elif kind == "unwatch":
+                    self.unwatch(call_id)
+                elif kind == "feedback":
+                    feedback = Feedback.model_validate(
+                        {key: message.get(key) for key in Feedback.model_fields if message.get(key) is not None}
+                    )
+                    await self.thread(lambda f=feedback, c=call_id: store_feedback(self.context, self.user, CallId(c), f))  # type: ignore[misc]
+                    await self.send({"type": "ack", "client_id": message.get("client_id")})
+                elif kind != "pong":
+                    raise InvalidInput("This message type is not part of the feed protocol.")
+            except (CopilotError, ValueError) as error:
+                detail = str(error) if isinstance(error, CopilotError) else "A field of the message is missing or wrong."
+                reply: Json = {"type": "problem", "title": type(error).__name__, "detail": detail}
+                if message.get("client_id") is not None:
+                    reply["client_id"] = message["client_id"]
+                await self.send(reply)
+
+    async def heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self.context.heartbeat_s)
+            await self.send({"type": "heartbeat"})
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInput("A sequence number is a whole number from 0.")
+    return value
+
+
+async def _receive(socket: WebSocket) -> Json:
+    text = await socket.receive_text()
+    if len(text) > MAX_MESSAGE:
+        raise InvalidInput("The message is too long.")
+    try:
+        message = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput("Messages are JSON objects.") from error
+    if not isinstance(message, dict):
+        raise InvalidInput("Messages are JSON objects.")
+    return message
+
+
+async def _hello(socket: WebSocket, context: ApiContext) -> tuple[User, dict[str, int]]:
+    """The first message: a single-use ticket bound to user and origin, and where to resume."""
+    async with asyncio.timeout(HELLO_TIMEOUT_S):
+        message = await _receive(socket)
+    if message.get("type") != "hello":
+        raise InvalidInput("The first message must be a hello with a ticket.")
+    origin = socket.headers.get("origin", "")
+    ticket = str(message.get("ticket", ""))
+    user = await to_thread.run_sync(lambda: context.people.redeem_ticket(ticket, purpose="feed", origin=origin))
+    resume = message.get("resume") or {}
+    if not isinstance(resume, dict):
+        raise InvalidInput("resume is an object of call ids and sequence numbers.")
+    return user, {str(call_id): _whole(seq) for call_id, seq in resume.items()}
+
+
+def event_message(envelope: EventEnvelope) -> str:
+    """A durable event as the bus and the feed carry it."""
+    return dumps({"type": "event", "call_id": envelope.call_id, "envelope": encode_envelope(envelope)})
+
+
+async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dict[str, int]) -> None:
+    async with context.bus.subscribe(agent_topic(user.org_id, user.user_id)) as subscription:
+        screen = _Screen(socket, context, user, subscription)
+        public = {
+            "user_id": user.user_id,
+            "username": user.username,
+            "display_name": user.display_name,
+            "roles": sorted(user.roles),
+            "org_id": user.org_id,
+        }
+        now = context.clock.now().isoformat()
+        await screen.send({"type": "welcome", "user": public, "server_time": now, "heartbeat_s": context.heartbeat_s})
+        live = await screen.thread(lambda: context.calls.calls(scope_of(user), limit=MAX_WATCHED, phase="live", agent_id=user.user_id))
+        for call_id in dict.fromkeys([*resume, *(call.call_id for call in live)]):
+            try:
+                await screen.watch(call_id, resume.get(call_id, 0))
+            except (NotFound, Forbidden):
+                # The screen may remember a call that was erased or that is no longer in its scope.
+                continue
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(screen.relay())
+            tasks.create_task(screen.listen())
+            tasks.create_task(screen.heartbeat())
+
+
+def router(context: ApiContext) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.websocket("/feed")
+    async def feed(socket: WebSocket) -> None:
+        offered = [name.strip() for name in socket.headers.get("sec-websocket-protocol", "").split(",")]
+        await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        code, detail = 1000, ""
+        try:
+            user, resume = await _hello(socket, context)
+            await _serve(socket, context, user, resume)
+        except TimeoutError:
+            code, detail = CLOSE_PROTOCOL, "No hello came in time."
+        except Unauthenticated as error:
+            code, detail = CLOSE_TICKET, str(error)
+        except InvalidInput as error:
+            code, detail = CLOSE_PROTOCOL, str(error)
+        except (WebSocketDisconnect, RuntimeError):
+            return
+        except BaseExceptionGroup as group:
+            protocol, rest = group.split(InvalidInput)
+            if rest is not None and rest.split((WebSocketDisconnect, RuntimeError))[1] is not None:
+                log.warning("feed_failed", errors=[type(error).__name__ for error in rest.exceptions])
+                code, detail = 1011, "The feed failed; reconnect to go on where you were."
+            elif protocol is not None:
+                code, detail = CLOSE_PROTOCOL, str(protocol.exceptions[0])
+            else:
+                return
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            if detail:
+                await socket.send_text(dumps({"type": "problem", "title": "closed", "detail": detail}))
+            await socket.close(code, detail[:120])
+
+    return routes

@@ -1,0 +1,101 @@
+"""Knowledge search and the bank's labels in the user's language."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import yaml
+from fastapi import APIRouter, Depends, Query
+
+from copilot.api.auth import current_user
+from copilot.api.context import ApiContext
+from copilot.codec import to_json
+from copilot.domain.knowledge import Query as KnowledgeQuery
+from copilot.domain.people import User
+
+Json = dict[str, Any]
+Language = Literal["zh", "en"]
+
+
+def router(context: ApiContext) -> APIRouter:
+    routes = APIRouter(tags=["knowledge"])
+    signed = Depends(current_user(context))
+
+    @routes.get("/kb/search")
+    def search(
+        user: Annotated[User, signed],
+        q: Annotated[str, Query(min_length=1, max_length=500)],
+        language: Language = "zh",
+        top_k: Annotated[int, Query(ge=1, le=50)] = 5,
+    ) -> Json:
+        """The same search as the live suggestions use. Only what is valid today."""
+        day = context.clock.now().astimezone().date()
+        hits = context.knowledge(user.org_id).search(KnowledgeQuery(text=q, language=language, day=day, top_k=top_k))
+        return {"hits": [to_json(hit) for hit in hits]}
+
+    @routes.get("/kb/articles/{article_id}")
+    def article(article_id: str, user: Annotated[User, signed], language: Language = "zh") -> Json:
+        found: Json = to_json(context.knowledge(user.org_id).article(article_id, language))
+        return found
+
+    @routes.get("/bank/labels")
+    def labels(user: Annotated[User, signed], language: Language = "zh") -> Json:
+        """Names of intents, ticket categories, rubric items, checklists and compliance rules."""
+        store = context.articles(user.org_id)
+
+        def pack(name: str) -> Json:
+            found = store.pack(name)
+            return yaml.safe_load(found[1]) or {} if found is not None else {}
+
+        return bank_labels({name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance")}, language)
+
+    return routes
+
+
+def _text(value: Any, language: str) -> str:
+    """A ``{zh, en}`` text in the language asked for, else in the other one."""
+    if isinstance(value, dict):
+        return str(value.get(language) or value.get("zh") or value.get("en") or "")
+    return str(value or "")
+
+
+def bank_labels(packs: dict[str, Json], language: str) -> Json:
+    """Pure: the packs as the screens need them."""
+    categories: dict[str, str] = {}
+    for top in packs["taxonomy"].get("categories", ()):
+        categories[top["id"]] = _text(top.get("name"), language)
+        for child in top.get("children", ()):
+            categories[child["id"]] = _text(child.get("name"), language)
+    return {
+        "intents": {intent["id"]: _text(intent.get("name"), language) for intent in packs["intents"].get("intents", ())},
+        "categories": categories,
+        "rubric_sections": {item["id"]: _text(item.get("name"), language) for item in packs["rubric"].get("sections", ())},
+        "rubric_items": {
+            item["id"]: {
+                "name": _text(item.get("name"), language),
+                "description": _text(item.get("description"), language),
+                "section": item.get("section", ""),
+            }
+            for item in packs["rubric"].get("items", ())
+        },
+        "checklists": [
+            {
+                "id": checklist["id"],
+                "name": _text(checklist.get("name"), language),
+                "intents": checklist.get("intents", []),
+                "steps": [
+                    {"id": step["id"], "name": _text(step.get("name"), language), "hint": _text(step.get("hint"), language)}
+                    for step in checklist.get("steps", ())
+                ],
+            }
+            for checklist in packs["sop"].get("checklists", ())
+        ],
+        "compliance_rules": {
+            rule["id"]: {
+                "name": _text(rule.get("name"), language),
+                "advice": _text(rule.get("advice"), language),
+                "severity": rule.get("severity", "info"),
+            }
+            for rule in packs["compliance"].get("rules", ())
+        },
+    }

@@ -1,0 +1,91 @@
+"""``pangting kb``: import, search, evaluate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from copilot.cli.output import Json, print_json, settings_of
+
+app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
+Language = Annotated[str, typer.Option("--language", help="zh or en.")]
+TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many articles.")]
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A folder (or file) of FAQ YAML, Markdown articles and bank packs.", exists=True)],
+    json_: Json = False,
+) -> None:
+    """Import articles and packs. Importing the same again changes nothing; a faulty file is named and nothing of it is taken."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from copilot.assembly import open_knowledge
+
+    console = Console(stderr=True)
+    with open_knowledge(settings_of(context), console.print) as desk, Progress(console=console, disable=json_, transient=True) as bar:
+        task = bar.add_task("import", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        report = desk.import_path(path, show)
+    if json_:
+        print_json(report)
+    else:
+        typer.echo(
+            f"{report['articles']} articles read, {report['changed']} changed; packs: {', '.join(report['packs']) or 'none'}; "
+            f"{report['passages']} passages in the index."
+        )
+        for error in report["errors"]:
+            typer.echo(f"  ✗ {error}", err=True)
+    if report["errors"]:
+        sys.exit(1)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="What a customer might say.")],
+    language: Language = "zh",
+    top_k: TopK = 5,
+    json_: Json = False,
+) -> None:
+    """Search as the live suggestions do; only what is valid today."""
+    from copilot.assembly import open_knowledge
+
+    with open_knowledge(settings_of(context)) as desk:
+        hits = desk.search(query, language, top_k)
+    if json_:
+        print_json(hits)
+        return
+    if not hits:
+        typer.echo("Nothing found.")
+    for rank, hit in enumerate(hits, 1):
+        typer.echo(f"{rank}. {hit['title']}  [{hit['article_id']} v{hit['version']}]  confidence {hit['confidence']:.2f}")
+        typer.echo(f"   {hit['answer'] or hit['passage']['text']}")
+
+
+@app.command()
+def eval(  # noqa: A001
+    context: typer.Context,
+    queries: Annotated[Path, typer.Option("--queries", help="JSONL of {query, article_id}.", exists=True, dir_okay=False)],
+    language: Language = "zh",
+    json_: Json = False,
+) -> None:
+    """Recall@k, MRR and nDCG@10 of a labelled query set, with bootstrap intervals."""
+    from copilot.assembly import open_knowledge
+
+    with open_knowledge(settings_of(context)) as desk:
+        result = desk.evaluate(queries, language)
+    if json_:
+        print_json(result)
+        return
+    typer.echo(f"{result['queries']} queries")
+    for name, value in result["metrics"].items():
+        typer.echo(f"  {name:<10} {value['value']:.3f}  [{value['low']:.3f}, {value['high']:.3f}]")

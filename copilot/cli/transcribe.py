@@ -1,0 +1,31 @@
+"""``pangting transcribe``: files through the same engine as live calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from copilot.cli.output import Json, print_line, settings_of
+
+
+def transcribe(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="Audio files (WAV, FLAC, OGG …), one or two channels.", exists=True, dir_okay=False)],
+    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
+    json_: Json = False,
+) -> None:
+    """Transcribe recordings. Two channels are customer (left) and agent (right). --json: one object a file (docs/reference/schemas)."""
+    from copilot.assembly import batch_transcriber
+    from copilot.codec import to_json
+
+    with batch_transcriber(settings_of(context)) as work:
+        for file in files:
+            finals = work(file, language)
+            if json_:
+                print_line({"file": str(file), "language": language, "utterances": [to_json(final) for final in finals]})
+                continue
+            typer.echo(f"{file}")
+            for final in finals:
+                typer.echo(f"  {final.start_ms / 1000:7.2f}–{final.end_ms / 1000:7.2f} s  {final.channel:<8}  {final.text}")
