@@ -1,0 +1,80 @@
+"""Reading JSON text messages from a peer that may send anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from copilot.domain.errors import RemoteProtocolError
+
+MAX_TEXT_CHARS = 65_536
+MAX_METADATA_ENTRIES = 32
+MAX_METADATA_KEY = 64
+MAX_METADATA_VALUE = 512
+
+# RFC 6455 §7.4.1
+PROTOCOL_VIOLATION = 1002
+UNSUPPORTED = 1003
+BAD_PAYLOAD = 1007
+TOO_BIG = 1009
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """A JSON object, at most 65,536 characters long. Raises RemoteProtocolError (1007, 1009)."""
+    if len(text) > MAX_TEXT_CHARS:
+        raise RemoteProtocolError(f"A text message may have at most {MAX_TEXT_CHARS} characters.", code=TOO_BIG)
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RemoteProtocolError("A text message must be JSON.", code=BAD_PAYLOAD) from None
+    if not isinstance(message, dict):
+        raise RemoteProtocolError("A text message must be a JSON object.", code=BAD_PAYLOAD)
+    return cast("dict[str, Any]", message)
+
+
+def need_str(message: dict[str, Any], key: str, where: str) -> str:
+    """The non-empty string ``message[key]`` of at most 512 characters."""
+    value = message.get(key)
+    if not isinstance(value, str) or not value or len(value) > MAX_METADATA_VALUE:
+        raise RemoteProtocolError(f'"{where}" needs "{key}" as a non-empty string.', code=BAD_PAYLOAD)
+    return value
+
+
+def need_object(message: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    """The JSON object ``message[key]``."""
+    value = message.get(key)
+    if not isinstance(value, dict):
+        raise RemoteProtocolError(f'"{where}" needs "{key}" as an object.', code=BAD_PAYLOAD)
+    return cast("dict[str, Any]", value)
+
+
+def flat_metadata(value: object, where: str) -> dict[str, str]:
+    """Flat strings from the peer; numbers and booleans become strings. At most 32 entries, keys ≤ 64 and values ≤ 512 characters."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(value) > MAX_METADATA_ENTRIES:
+        raise RemoteProtocolError(f'"{where}" must be an object of at most {MAX_METADATA_ENTRIES} strings.', code=BAD_PAYLOAD)
+    metadata: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, bool):
+            item = "true" if item else "false"  # noqa: PLW2901 - the JSON spelling, not Python's
+        elif isinstance(item, int | float):
+            item = str(item)  # noqa: PLW2901
+        if not isinstance(item, str) or not key or len(key) > MAX_METADATA_KEY or len(item) > MAX_METADATA_VALUE:
+            raise RemoteProtocolError(
+                f'"{where}" must hold strings: keys of at most {MAX_METADATA_KEY}, values of at most {MAX_METADATA_VALUE} characters.',
+                code=BAD_PAYLOAD,
+            )
+        metadata[key] = item
+    return metadata
+
+
+def language_of(value: object) -> str | None:
+    """``zh`` or ``en`` from a language tag such as ``zh-CN``; None if absent. Raises RemoteProtocolError for another language."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        primary = value.replace("_", "-").split("-")[0].lower()
+        if primary in {"zh", "en"}:
+            return primary
+    raise RemoteProtocolError('"language" must be zh or en.', code=BAD_PAYLOAD)

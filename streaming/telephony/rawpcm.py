@@ -1,0 +1,270 @@
+"""Our own protocol: a JSON start, binary interleaved audio, a JSON stop. Reference: docs/reference/raw-protocol.md. Sans-I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from copilot.domain.audio import (
+    BYTES_PER_SAMPLE,
+    CHANNELS,
+    ENCODINGS,
+    CallStart,
+    CallStop,
+    ChannelName,
+    Dtmf,
+    Encoding,
+    LegFormat,
+    MediaFrame,
+    MediaGap,
+    TelephonyEvent,
+)
+from copilot.domain.errors import LocalProtocolError, RemoteProtocolError
+from copilot.domain.ids import is_call_id
+from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.telephony.messages import (
+    BAD_PAYLOAD,
+    PROTOCOL_VIOLATION,
+    TOO_BIG,
+    UNSUPPORTED,
+    flat_metadata,
+    language_of,
+    need_str,
+    parse_object,
+)
+
+RATES_HZ: Final = (8_000, 16_000)
+MAX_BINARY_BYTES: Final = 262_144
+"""About four seconds of the widest audio this protocol carries: more in one message is a mistake."""
+MAX_STREAM_MS: Final = 24 * 3_600_000
+DTMF_DIGITS: Final = tuple("0123456789*#ABCD")
+_GAP_REASONS: Final = ("lost", "paused", "silence_suppressed")
+
+
+class RawPcmProtocol:
+    """One connection of the raw protocol. ``roles`` may rename the peer's channel names; ours are known as they are."""
+
+    def __init__(self, roles: Mapping[str, ChannelName]) -> None:
+        self._roles: dict[str, ChannelName] = {name: name for name in CHANNELS} | dict(roles)
+        self._legs: tuple[LegFormat, ...] = ()
+        self._carry = b""
+        self._next_sample = 0
+        self._skip_samples = 0
+        self._accepted = False
+        self._stopped = False
+        self._wants_events = False
+        self._resumable = False
+        self._resumes_at: int | None = None
+        self._outbox: list[str] = []
+
+    @property
+    def wants_events(self) -> bool:
+        return self._wants_events
+
+    @property
+    def resumable(self) -> bool:
+        return self._resumable
+
+    @property
+    def resumes_at(self) -> int | None:
+        return self._resumes_at
+
+    def receive_text(self, text: str) -> list[TelephonyEvent]:
+        message = parse_object(text)
+        if self._stopped:
+            raise RemoteProtocolError('Nothing may follow "stop" on a connection.', code=PROTOCOL_VIOLATION)
+        kind = message.get("type")
+        if not self._legs:
+            if kind != "start":
+                raise RemoteProtocolError('The first message must be {"type": "start", …}.', code=PROTOCOL_VIOLATION)
+            return [self._start(message)]
+        match kind:
+            case "stop":
+                self._stopped = True
+                return [CallStop(reason="hangup")]
+            case "gap":
+                return self._gap(message)
+            case "dtmf":
+                return [self._dtmf(message)]
+            case "ping":
+                self._queue({"type": "pong"})
+                return []
+            case "start":
+                raise RemoteProtocolError('"start" may be sent once on a connection.', code=PROTOCOL_VIOLATION)
+        raise RemoteProtocolError('"type" must be one of stop, gap, dtmf, ping after the start.', code=PROTOCOL_VIOLATION)
+
+    def receive_bytes(self, data: bytes) -> list[TelephonyEvent]:
+        if not self._legs:
+            raise RemoteProtocolError('Audio may come only after {"type": "start", …}.', code=PROTOCOL_VIOLATION)
+        if self._stopped:
+            raise RemoteProtocolError('Nothing may follow "stop" on a connection.', code=PROTOCOL_VIOLATION)
+        if not self._accepted:
+            raise LocalProtocolError("Audio was read before the call was accepted: accept() must come first.")
+        if len(data) > MAX_BINARY_BYTES:
+            raise RemoteProtocolError(f"A binary message may have at most {MAX_BINARY_BYTES} bytes.", code=TOO_BIG)
+        buffer = self._carry + data if self._carry else data
+        whole = len(buffer) - len(buffer) % self._frame_bytes
+        self._carry = buffer[whole:]
+        buffer = buffer[:whole]
+        if self._skip_samples:
+            skipped = min(self._skip_samples, whole // self._frame_bytes)
+            self._skip_samples -= skipped
+            buffer = buffer[skipped * self._frame_bytes :]
+        samples = len(buffer) // self._frame_bytes
+        if not samples:
+            return []
+        start, self._next_sample = self._next_sample, self._next_sample + samples
+        self._check_length()
+        return [
+            MediaFrame(channel=leg.channel, start_sample=start, payload=self._deinterleave(buffer, index))
+            for index, leg in enumerate(self._legs)
+        ]
+
+    def receive_eof(self) -> list[TelephonyEvent]:
+        self._stopped = True
+        return []
+
+    def accept(self, call_id: str, *, heard_samples: int = 0, resume_window_ms: int = 0) -> list[TelephonyEvent]:
+        if not self._legs or self._accepted:
+            raise LocalProtocolError("accept() must come once, after the start.")
+        self._accepted = True
+        answer: dict[str, Any] = {
+            "type": "started",
+            "call_id": call_id,
+            "expected_offset_bytes": heard_samples * self._frame_bytes,
+            "resume_window_ms": resume_window_ms if self._resumable else 0,
+        }
+        self._queue(answer)
+        self._next_sample = heard_samples
+        if self._resumes_at is None:
+            return []
+        missing = self._resumes_at - heard_samples
+        if missing <= 0:
+            # The peer repeats what we have: it is dropped, so that no sample counts twice.
+            self._skip_samples = -missing
+            return []
+        self._next_sample = self._resumes_at
+        return self._gap_events(heard_samples, missing, "reconnect")
+
+    def queue_event(self, event: TranscriptPartial | TranscriptFinal) -> None:
+        if not self._wants_events:
+            return
+        body: dict[str, Any] = {
+            "type": "partial" if isinstance(event, TranscriptPartial) else "final",
+            "channel": event.channel,
+            "utterance_id": event.utterance_id,
+            "start_ms": event.start_ms,
+            "end_ms": event.end_ms,
+            "language": event.language,
+        }
+        if isinstance(event, TranscriptPartial):
+            body |= {"stable": event.stable, "unstable": event.unstable}
+        else:
+            body |= {"text": event.text, "confidence": round(event.confidence, 4)}
+        self._queue(body)
+
+    def queue_stopped(self, duration_ms: int) -> None:
+        self._queue({"type": "stopped", "duration_ms": duration_ms})
+
+    def queue_error(self, message: str, code: int) -> None:
+        self._queue({"type": "error", "code": code, "message": message})
+
+    def messages_to_send(self) -> list[str]:
+        messages, self._outbox = self._outbox, []
+        return messages
+
+    @property
+    def _frame_bytes(self) -> int:
+        return self._legs[0].bytes_per_sample * len(self._legs)
+
+    def _queue(self, body: dict[str, Any]) -> None:
+        self._outbox.append(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+    def _deinterleave(self, buffer: bytes, index: int) -> bytes:
+        if len(self._legs) == 1:
+            return buffer
+        width, step = self._legs[0].bytes_per_sample, self._frame_bytes
+        if width == 1:
+            return buffer[index::step]
+        leg = bytearray(len(buffer) // len(self._legs))
+        leg[0::2] = buffer[index * 2 :: step]
+        leg[1::2] = buffer[index * 2 + 1 :: step]
+        return bytes(leg)
+
+    def _start(self, message: dict[str, Any]) -> CallStart:
+        call_id = need_str(message, "call_id", "start")
+        if not is_call_id(call_id):
+            raise RemoteProtocolError(
+                '"call_id" must be 1–128 letters, digits or . _ : - and begin with a letter or digit.', code=BAD_PAYLOAD
+            )
+        encoding = message.get("encoding", "pcm_s16le")
+        if encoding not in ENCODINGS:
+            raise RemoteProtocolError(f'"encoding" must be one of {", ".join(ENCODINGS)}.', code=UNSUPPORTED)
+        rate = message.get("sample_rate")
+        if isinstance(rate, bool) or rate not in RATES_HZ or not isinstance(rate, int):
+            raise RemoteProtocolError('"sample_rate" must be 8000 or 16000.', code=UNSUPPORTED)
+        legs = tuple(
+            LegFormat(channel=channel, encoding=cast("Encoding", encoding), sample_rate_hz=rate)
+            for channel in self._channels(message.get("channels"))
+        )
+        for flag in ("events", "resumable"):
+            if not isinstance(message.get(flag, False), bool):
+                raise RemoteProtocolError(f'"{flag}" must be true or false.', code=BAD_PAYLOAD)
+        frame_bytes = BYTES_PER_SAMPLE[cast("Encoding", encoding)] * len(legs)
+        resume = message.get("resume")
+        if resume is not None:
+            self._resumes_at = _resume_frames(resume, frame_bytes)
+            if self._resumes_at * 1000 // rate > MAX_STREAM_MS:
+                raise RemoteProtocolError('"resume" lies more than 24 hours after the start.', code=BAD_PAYLOAD)
+        language = language_of(message.get("language"))
+        metadata = flat_metadata(message.get("metadata"), "metadata")
+        self._wants_events = message.get("events", False)
+        self._resumable = message.get("resumable", False) or resume is not None
+        self._legs = legs
+        return CallStart(external_id=call_id, legs=legs, language=language, metadata=metadata)
+
+    def _channels(self, names: object) -> list[ChannelName]:
+        if not isinstance(names, list) or len(names) not in {1, 2} or not all(isinstance(name, str) for name in names):
+            raise RemoteProtocolError('"channels" must list one or two channel names.', code=BAD_PAYLOAD)
+        channels = [self._roles[name] for name in names if name in self._roles]
+        if len(channels) != len(names) or len(set(channels)) != len(names):
+            known = ", ".join(self._roles)
+            raise RemoteProtocolError(f'"channels" must be different names out of {known}.', code=BAD_PAYLOAD)
+        return channels
+
+    def _gap(self, message: dict[str, Any]) -> list[TelephonyEvent]:
+        duration, reason = message.get("duration_ms"), message.get("reason", "paused")
+        if not isinstance(duration, int) or isinstance(duration, bool) or not 0 < duration <= MAX_STREAM_MS:
+            raise RemoteProtocolError('"gap" needs "duration_ms" as a positive whole number of at most 24 hours.', code=BAD_PAYLOAD)
+        if reason not in _GAP_REASONS:
+            raise RemoteProtocolError(f'"reason" of a gap must be one of {", ".join(_GAP_REASONS)}.', code=BAD_PAYLOAD)
+        start = self._next_sample
+        samples = duration * self._legs[0].sample_rate_hz // 1000
+        self._next_sample += samples
+        self._check_length()
+        return self._gap_events(start, samples, reason)
+
+    def _gap_events(self, start: int, samples: int, reason: Any) -> list[TelephonyEvent]:
+        return [MediaGap(channel=leg.channel, start_sample=start, samples=samples, reason=reason) for leg in self._legs]
+
+    def _check_length(self) -> None:
+        if self._legs[0].samples_to_ms(self._next_sample) > MAX_STREAM_MS:
+            raise RemoteProtocolError("A call may last at most 24 hours: start a new one.", code=PROTOCOL_VIOLATION)
+
+    def _dtmf(self, message: dict[str, Any]) -> Dtmf:
+        channel, digit = message.get("channel"), message.get("digit")
+        legs = {name: leg.channel for leg in self._legs for name, role in self._roles.items() if role == leg.channel}
+        if not isinstance(channel, str) or channel not in legs or digit not in DTMF_DIGITS:
+            raise RemoteProtocolError('"dtmf" needs one of the call\'s channels and one key as "digit".', code=BAD_PAYLOAD)
+        return Dtmf(channel=legs[channel], digit=cast("str", digit))
+
+
+def _resume_frames(resume: object, frame_bytes: int) -> int:
+    offset = resume.get("offset_bytes") if isinstance(resume, dict) else None
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0 or offset % frame_bytes:
+        raise RemoteProtocolError(
+            f'"resume" needs "offset_bytes": a whole number of frames of {frame_bytes} bytes, counted from the start of the call.',
+            code=BAD_PAYLOAD,
+        )
+    return offset // frame_bytes
