@@ -83,7 +83,9 @@ def check_qa(gold: Json, finals: list[Json], scorecard: Json) -> list[Check]:
         same = item["answer"] == expected["answer"]
         located = not turns or any(_overlaps(turn, ev["start_ms"], ev["end_ms"]) for turn in turns for ev in item["evidence"])
         detail = item["answer"] if same else f"{item['answer']}, expected {expected['answer']}"
-        checks.append(Check(name=f"QA {expected['item']}", passed=same and located, detail=detail + ("" if located else "; evidence elsewhere")))
+        checks.append(
+            Check(name=f"QA {expected['item']}", passed=same and located, detail=detail + ("" if located else "; evidence elsewhere"))
+        )
     return checks
 
 
@@ -104,8 +106,18 @@ def judge(gold: Json, finals: list[Json], suggestions: list[Json], artifacts: di
     ticket = artifacts.get("ticket", {})
     got = (ticket.get("level1"), ticket.get("level2"))
     expected = (gold["ticket"]["level1"], gold["ticket"]["level2"])
-    checks.append(Check(name="ticket", passed=got == expected, detail=" › ".join(str(part) for part in got) + ("" if got == expected else f", expected {' › '.join(expected)}")))
+    checks.append(
+        Check(
+            name="ticket",
+            passed=got == expected,
+            detail=" › ".join(str(part) for part in got) + ("" if got == expected else f", expected {' › '.join(expected)}"),
+        )
+    )
     checks += check_qa(gold, finals, artifacts.get("qa", {}))
     summary = artifacts.get("summary", {})
-    checks.append(Check(name="summary", passed=bool(summary.get("overall")) and bool(summary.get("problems")), detail="has an overall text and problems"))
+    checks.append(
+        Check(
+            name="summary", passed=bool(summary.get("overall")) and bool(summary.get("problems")), detail="has an overall text and problems"
+        )
+    )
     return checks

@@ -14,6 +14,7 @@ from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
 from copilot.store.calls import SqlCalls
 from copilot.store.people import SqlPeople
+from copilot.store.signin import SqlSignIn
 
 Json = dict[str, Any]
 
@@ -39,6 +40,7 @@ class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows."""
 
     people: SqlPeople
+    signin: SqlSignIn
     calls: SqlCalls
     audit: AuditTrail
     bus: Bus

@@ -194,7 +194,7 @@ async def _hello(socket: WebSocket, context: ApiContext) -> tuple[User, dict[str
         raise InvalidInput("The first message must be a hello with a ticket.")
     origin = socket.headers.get("origin", "")
     ticket = str(message.get("ticket", ""))
-    user = await to_thread.run_sync(lambda: context.people.redeem_ticket(ticket, purpose="feed", origin=origin))
+    user = await to_thread.run_sync(lambda: context.signin.redeem_ticket(ticket, "feed", origin))
     resume = message.get("resume") or {}
     if not isinstance(resume, dict):
         raise InvalidInput("resume is an object of call ids and sequence numbers.")

@@ -1,0 +1,5 @@
+"""``python -m copilot`` is ``pangting``."""
+
+from copilot.cli import main
+
+main()
