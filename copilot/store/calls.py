@@ -1,0 +1,238 @@
+"""Reading calls, and the few writes that do not belong to a call's owner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from copilot import codec
+from copilot.domain.artifacts import Artifact, ArtifactKind
+from copilot.domain.calls import Call, fold
+from copilot.domain.clock import Clock
+from copilot.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
+from copilot.domain.events import CallEnded, CallEvent, EventEnvelope, Redacted, SuggestionFeedback
+from copilot.domain.ids import CallId, OrgId, UserId
+from copilot.domain.people import AuditEntry, Scope
+from copilot.store import rows
+from copilot.store import tables as t
+from copilot.store.audit import append_entry
+from copilot.store.database import Database
+from copilot.store.doorbell import Doorbell
+from copilot.store.keyring import CallCipher, KeyRing
+
+MAX_PAGE = 1000
+
+
+class SqlCalls:
+    """``copilot.domain.ports.store.CallReader``, and more. Synchronous and thread-safe."""
+
+    def __init__(self, database: Database, keyring: KeyRing, clock: Clock, doorbell: Doorbell) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
+        self._doorbell = doorbell
+
+    # -- reading -----------------------------------------------------------------------------------------------------------------------
+
+    def events(self, org_id: OrgId, call_id: CallId, after_seq: int = 0, limit: int = 1000) -> list[EventEnvelope]:
+        with self._database.read() as connection:
+            return rows.read(connection, self._keyring, org_id, call_id, after_seq, min(limit, MAX_PAGE))
+
+    def call(self, scope: Scope, call_id: CallId) -> Call:
+        with self._database.read() as connection:
+            return rows.call_of(_visible(connection, scope, call_id))
+
+    def calls(
+        self,
+        scope: Scope,
+        *,
+        limit: int = 50,
+        before: tuple[datetime, str] | None = None,
+        phase: str | None = None,
+        agent_id: UserId | None = None,
+    ) -> list[Call]:
+        table = t.calls.c
+        query = sa.select(t.calls).where(_reaches(scope), table.started_at.is_not(None))
+        if before is not None:
+            query = query.where(sa.tuple_(table.started_at, table.call_id) < sa.tuple_(*map(sa.literal, before, _KEY_TYPES)))
+        if phase is not None:
+            query = query.where(table.phase == phase)
+        if agent_id is not None:
+            query = query.where(table.agent_id == agent_id)
+        query = query.order_by(table.started_at.desc(), table.call_id.desc()).limit(max(1, min(limit, MAX_PAGE)))
+        with self._database.read() as connection:
+            return [rows.call_of(row) for row in connection.execute(query).mappings()]
+
+    def secrets(self, scope: Scope, call_id: CallId) -> dict[str, str]:
+        with self._database.read() as connection:
+            row = _visible(connection, scope, call_id)
+            if row["agent_id"] is None or row["agent_id"] != scope.user_id:
+                raise Forbidden("Only the agent of this call may see the values behind its tokens.")
+            found = connection.execute(sa.select(t.vault).where(rows.is_call(t.vault, scope.org_id, call_id))).mappings().all()
+            if not found:
+                return {}
+            cipher = rows.need_cipher(connection, self._keyring, scope.org_id, call_id)
+            return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
+
+    def artifacts(self, org_id: OrgId, call_id: CallId) -> list[Artifact]:
+        table = t.artifacts
+        newest = (
+            sa.select(table.c.kind, sa.func.max(table.c.version).label("version"))
+            .where(rows.is_call(table, org_id, call_id))
+            .group_by(table.c.kind)
+            .subquery()
+        )
+        query = (
+            sa.select(table)
+            .join(newest, sa.and_(table.c.kind == newest.c.kind, table.c.version == newest.c.version))
+            .where(rows.is_call(table, org_id, call_id))
+            .order_by(table.c.kind)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).mappings().all()
+            cipher = rows.find_cipher(connection, self._keyring, org_id, call_id) if found else None
+            return [] if cipher is None else [open_artifact(cipher, row) for row in found]
+
+    def call_cipher(self, org_id: OrgId, call_id: CallId) -> CallCipher:
+        """Seals and opens what belongs to this call outside the database (recordings). Raises NotFound when it was erased or never was."""
+        with self._database.read() as connection:
+            return rows.need_cipher(connection, self._keyring, org_id, call_id)
+
+    def interrupted_calls(self, owner: str) -> list[tuple[OrgId, CallId]]:
+        """Calls that are live under ``owner``: after a restart of that node, those it was cut off from."""
+        query = sa.select(t.calls.c.org_id, t.calls.c.call_id).where(t.calls.c.owner == owner, t.calls.c.phase == "live")
+        with self._database.read() as connection:
+            return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query.order_by(t.calls.c.started_at))]
+
+    # -- writing -----------------------------------------------------------------------------------------------------------------------
+
+    def append(self, org_id: OrgId, call_id: CallId, event: CallEvent) -> EventEnvelope:
+        """Adds an event from outside the call's owner. Raises NotFound."""
+        with self._database.write() as connection:
+            row = rows.lock_call(connection, org_id, call_id)
+            envelopes = rows.append(connection, self._keyring, row, [event], at=self._clock.now())
+        self._doorbell.ring(envelopes)
+        return envelopes[0]
+
+    def record_feedback(self, org_id: OrgId, call_id: CallId, feedback: SuggestionFeedback) -> EventEnvelope | None:
+        """Adds feedback once: None if this user did the same to this suggestion before. Raises NotFound for a suggestion never offered."""
+        with self._database.write() as connection:
+            row = rows.lock_call(connection, org_id, call_id)
+            kinds = ("suggestion_offered", "suggestion_feedback")
+            known = connection.execute(
+                sa.select(t.call_events.c.type, t.call_events.c.payload).where(
+                    rows.is_call(t.call_events, org_id, call_id), t.call_events.c.type.in_(kinds)
+                )
+            ).all()
+            about = [(kind, payload) for kind, payload in known if payload["suggestion_id"] == feedback.suggestion_id]
+            if not any(kind == "suggestion_offered" for kind, _ in about):
+                raise NotFound(f"Call {call_id} has no suggestion {feedback.suggestion_id}.")
+            same = (feedback.action, feedback.user_id)
+            if any(kind == "suggestion_feedback" and (payload["action"], payload["user_id"]) == same for kind, payload in about):
+                return None
+            envelopes = rows.append(connection, self._keyring, row, [feedback], at=self._clock.now())
+        self._doorbell.ring(envelopes)
+        return envelopes[0]
+
+    def close_interrupted(self, owner: str) -> list[EventEnvelope]:
+        """Ends the calls that were live under ``owner`` when its process died; their after-call work is queued. To be called at start."""
+        closed = []
+        for org_id, call_id in self.interrupted_calls(owner):
+            with self._database.write() as connection:
+                row = rows.lock_call(connection, org_id, call_id)
+                if row["phase"] != "live" or row["owner"] != owner:
+                    continue
+                epoch = row["epoch"] + 1  # should the old owner still write somewhere, it is refused
+                connection.execute(sa.update(t.calls).where(rows.is_call(t.calls, org_id, call_id)).values(epoch=epoch))
+                ended = CallEnded(reason="interrupted", duration_ms=row["duration_ms"])
+                closed += rows.append(connection, self._keyring, {**row, "epoch": epoch}, [ended], at=self._clock.now())
+        self._doorbell.ring(closed)
+        return closed
+
+    def rewrite(self, org_id: OrgId, call_id: CallId, rewritten: Mapping[int, CallEvent]) -> EventEnvelope:
+        """Replaces the contents of events (PII was found late) and appends ``Redacted``.
+
+        Only fields named in ``CONTENT`` may differ; raises InvalidInput otherwise, NotFound for a seq that does not exist.
+        """
+        with self._database.write() as connection:
+            row = rows.lock_call(connection, org_id, call_id)
+            cipher = rows.need_cipher(connection, self._keyring, org_id, call_id)
+            stored = {item.seq: item for item in rows.read(connection, self._keyring, org_id, call_id)}
+            for seq, event in rewritten.items():
+                if seq not in stored:
+                    raise NotFound(f"Call {call_id} has no event {seq}.")
+                payload, content = codec.split(event)
+                if payload != codec.split(stored[seq].event)[0]:
+                    raise InvalidInput(f"Event {seq} may only change in its content fields.")
+                at_row = sa.and_(rows.is_call(t.call_contents, org_id, call_id), t.call_contents.c.seq == seq)
+                connection.execute(sa.delete(t.call_contents).where(at_row))
+                if content:
+                    sealed = rows.sealed_content(cipher, seq, event.type, content)
+                    connection.execute(sa.insert(t.call_contents).values(org_id=org_id, call_id=call_id, seq=seq, **sealed))
+            redacted = Redacted(seqs=tuple(sorted(rewritten)))
+            envelopes = rows.append(connection, self._keyring, row, [redacted], at=self._clock.now())
+        self._doorbell.ring(envelopes)
+        return envelopes[0]
+
+    def erase_call(self, org_id: OrgId, call_id: CallId, actor: str) -> None:
+        """Destroys the call's key: contents, artifacts, vault and recordings can never be read again; what happened when stays.
+
+        Audited. The sealed rows go too; recordings are the media store's to delete. Raises NotFound, Conflict while the call is live.
+        """
+        with self._database.write() as connection:
+            if rows.lock_call(connection, org_id, call_id)["phase"] == "live":
+                raise Conflict(f"Call {call_id} is live; it can be erased when it has ended.")
+            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts):
+                connection.execute(sa.delete(table).where(rows.is_call(table, org_id, call_id)))
+            waiting = sa.and_(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.state.in_(("queued", "leased")))
+            connection.execute(sa.update(t.jobs).where(waiting).values(state="failed", lease_until=None, error="erased"))
+            append_entry(connection, AuditEntry(org_id=org_id, at=self._clock.now(), actor=actor, action="call.erase", target=call_id))
+        self._database.scrub()
+
+    def rebuild_projections(self, org_id: OrgId | None = None) -> int:
+        """Folds every call again from its events; how many rows were wrong. Ownership (epoch, owner, team) is left alone."""
+        changed = 0
+        query = sa.select(t.calls.c.org_id, t.calls.c.call_id)
+        with self._database.read() as connection:
+            keys = connection.execute(query if org_id is None else query.where(t.calls.c.org_id == org_id)).all()
+        for key in keys:
+            with self._database.write() as connection:
+                row = rows.lock_call(connection, key.org_id, key.call_id)
+                call = fold(key.org_id, key.call_id, rows.read(connection, self._keyring, key.org_id, key.call_id))
+                if call != rows.call_of(row):
+                    changed += 1
+                    here = rows.is_call(t.calls, key.org_id, key.call_id)
+                    connection.execute(sa.update(t.calls).where(here).values(**rows.projection(call)))
+        return changed
+
+
+_KEY_TYPES = (t.calls.c.started_at.type, t.calls.c.call_id.type)
+
+
+def open_artifact(cipher: CallCipher, row: RowMapping) -> Artifact:
+    kind, version = cast("ArtifactKind", row["kind"]), row["version"]
+    body = json.loads(cipher.open(row["ciphertext"], rows.place("artifacts", kind, version)))
+    return codec.decode_artifact({"kind": kind, "version": version, "body": body})
+
+
+def _reaches(scope: Scope) -> sa.ColumnElement[bool]:
+    table = t.calls.c
+    mine = table.agent_id == scope.user_id
+    in_org = table.org_id == scope.org_id
+    if scope.sees_all_calls:
+        return in_org
+    if scope.sees_team_calls:
+        return sa.and_(in_org, sa.or_(mine, table.team_id.in_(sorted(scope.team_ids))))
+    return sa.and_(in_org, mine)
+
+
+def _visible(connection: Connection, scope: Scope, call_id: CallId) -> RowMapping:
+    row = connection.execute(sa.select(t.calls).where(_reaches(scope), t.calls.c.call_id == call_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no call {call_id} that you may see.")
+    return row

@@ -1,0 +1,75 @@
+"""The data class of every stored field: who may see it, whether it may leave in an export, and which models may read it.
+
+公开 public · 内部 internal · 敏感 sensitive · 高敏感 restricted. Encrypted columns are classed by what is inside them.
+A test keeps this list equal to the tables and to the content fields of the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+DataClass = Literal["public", "internal", "sensitive", "restricted"]
+ORDER: tuple[DataClass, ...] = ("public", "internal", "sensitive", "restricted")
+NAMES_ZH: Mapping[DataClass, str] = {"public": "公开", "internal": "内部", "sensitive": "敏感", "restricted": "高敏感"}
+
+
+def _all(names: str, data_class: DataClass) -> dict[str, DataClass]:
+    return dict.fromkeys(names.split(), data_class)
+
+
+COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
+    "orgs": _all("org_id name created_at", "internal"),
+    "teams": _all("org_id team_id name", "internal"),
+    "users": {**_all("org_id user_id active created_at", "internal"), **_all("username username_key display_name", "sensitive")},
+    "user_teams": _all("org_id user_id team_id", "internal"),
+    "user_roles": _all("org_id user_id role", "internal"),
+    "credentials": {**_all("org_id user_id changed_at", "internal"), "password_hash": "restricted"},
+    "sessions": {**_all("org_id user_id created_at expires_at", "internal"), "token_hash": "restricted"},
+    "enrolments": {**_all("org_id user_id created_at expires_at used_at", "internal"), "token_hash": "restricted"},
+    "tickets": {**_all("org_id user_id purpose origin call_id expires_at used_at", "internal"), "token_hash": "restricted"},
+    "login_throttle": {"username_hash": "sensitive", **_all("failures last_at locked_until", "internal")},
+    "audit": {**_all("org_id seq at action prev_hash hash", "internal"), **_all("actor target detail", "sensitive")},
+    "calls": {
+        **_all(
+            "org_id call_id epoch owner team_id last_seq phase protocol language agent_id started_at duration_ms end_reason", "internal"
+        ),
+        **_all("utterances suggestions suggestions_used alerts intents artifacts", "internal"),
+        "external_id": "sensitive",  # the peer's own id may hold a caller's number
+    },
+    "call_events": _all("org_id call_id seq epoch type schema_version at payload", "internal"),
+    "call_contents": {**_all("org_id call_id seq data_class", "internal"), "ciphertext": "sensitive"},
+    "call_keys": {**_all("org_id call_id key_id", "internal"), "wrapped_key": "restricted"},
+    "vault": {**_all("org_id call_id token", "internal"), "ciphertext": "restricted"},
+    "jobs": _all("job_id org_id call_id kind version state attempts created_at not_before lease_until error", "internal"),
+    "artifacts": {**_all("org_id call_id kind version data_class created_at", "internal"), "ciphertext": "sensitive"},
+    "articles": _all("org_id article_id language version state sha256 body created_at", "internal"),
+    "packs": _all("org_id name version language sha256 body created_at", "internal"),
+    "kv": _all("org_id key value", "internal"),
+}
+"""table → column → class."""
+
+EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
+    "call_started": {"metadata": "sensitive"},
+    "utterance_final": _all("text words corrections", "sensitive"),
+    "intent_detected": {"why": "internal"},
+    "slot_filled": _all("value spoken", "sensitive"),
+    "compliance_alerted": {"quote": "sensitive"},
+    "suggestion_offered": _all("title text citations options", "internal"),
+    "suggestion_feedback": _all("text reason", "sensitive"),
+}
+"""event type → content field → class. The row of ``call_contents`` carries the highest class of the fields in it."""
+
+ARTIFACT: Mapping[str, DataClass] = {"summary": "sensitive", "ticket": "internal", "qa": "sensitive"}
+"""artifact kind → class of its body."""
+
+
+def highest(classes: Iterable[DataClass]) -> DataClass:
+    """The most protected of ``classes``; ``internal`` when there are none."""
+    return max(classes, key=ORDER.index, default="internal")
+
+
+def content_class(event_type: str, fields: Iterable[str]) -> DataClass:
+    """The class of a content row holding these fields of an event. A field nobody classed counts as restricted."""
+    known = EVENT_CONTENT.get(event_type, {})
+    return highest(known.get(name, "restricted") for name in fields)

@@ -1,0 +1,86 @@
+"""The store, opened. Everything else reaches the database through the repositories it holds."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from copilot.domain.clock import Clock
+from copilot.domain.errors import ConfigError
+from copilot.domain.ids import CallId, OrgId
+from copilot.store import tables as t
+from copilot.store.articles import SqlArticles
+from copilot.store.audit import SqlAudit
+from copilot.store.calls import SqlCalls
+from copilot.store.database import Database
+from copilot.store.doorbell import Doorbell, OnCommitted
+from copilot.store.journal import SqlJournal
+from copilot.store.keyring import CallCipher, KeyRing
+from copilot.store.migrate import upgrade
+from copilot.store.outbox import SqlOutbox
+from copilot.store.passwords import Passwords
+from copilot.store.people import SqlPeople
+from copilot.store.signin import SqlSignIn
+
+
+class Store:
+    """The repositories over one database. All but ``journal`` are synchronous: call them from worker threads."""
+
+    def __init__(
+        self, database: Database, keyring: KeyRing, clock: Clock, on_committed: OnCommitted | None, passwords: Passwords | None
+    ) -> None:
+        doorbell = Doorbell(on_committed)
+        passwords = passwords or Passwords()
+        self._clock = clock
+        self.database = database
+        self.journal = SqlJournal(database, keyring, clock, doorbell)
+        self.calls = SqlCalls(database, keyring, clock, doorbell)
+        self.outbox = SqlOutbox(database, keyring, clock, doorbell)
+        self.audit = SqlAudit(database)
+        self.people = SqlPeople(database, clock, passwords)
+        self.signin = SqlSignIn(database, clock, passwords)
+
+    def articles(self, org_id: OrgId) -> SqlArticles:
+        """The articles and packs of one organisation."""
+        return SqlArticles(self.database, self._clock, org_id)
+
+    def call_cipher(self, org_id: OrgId, call_id: CallId) -> CallCipher:
+        """See ``SqlCalls.call_cipher``."""
+        return self.calls.call_cipher(org_id, call_id)
+
+    def ping(self) -> None:
+        """Raises EngineError when the database cannot be used."""
+        with self.database.read() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
+    def close(self) -> None:
+        """Writes what the journal still holds, then closes every connection. Idempotent; blocks."""
+        self.journal.close()
+        self.database.close()
+
+
+def open_store(
+    url: str,
+    keyring: KeyRing,
+    clock: Clock,
+    *,
+    on_committed: OnCommitted | None = None,
+    passwords: Passwords | None = None,
+) -> Store:
+    """Opens the database, brings its schema up to date and checks that the keys belong to it.
+
+    ``on_committed`` is the doorbell (see ``copilot.store.doorbell``). Raises ConfigError, EngineError.
+    """
+    database = Database(url)
+    try:
+        upgrade(database)
+        with database.read() as connection:
+            used = set(connection.execute(sa.select(t.call_keys.c.key_id).distinct()).scalars())
+        missing = sorted(used - keyring.key_ids())
+        if missing:
+            raise ConfigError(
+                f"The database holds calls sealed with master key {missing[0]}, which the key file lacks; put back its own key file."
+            )
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, keyring, clock, on_committed, passwords)

@@ -1,0 +1,318 @@
+"""The tables. Every key and index begins with the organisation; SQLite first, the same on PostgreSQL.
+
+The data class of every column is in ``copilot.store.data_classes``. Changes go through a migration; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database. SQLite keeps no offset, so it is put back on the way out; naive ones are refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored; use an aware one")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = sa.JSON().with_variant(JSONB(), "postgresql")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _org(*, primary_key: bool = True) -> sa.Column[str]:
+    return sa.Column("org_id", sa.String, primary_key=primary_key, nullable=False)
+
+
+# --- people ---------------------------------------------------------------------------------------------------------------------------
+
+orgs = sa.Table(
+    "orgs", metadata, _org(), sa.Column("name", sa.String, nullable=False), sa.Column("created_at", UtcDateTime, nullable=False)
+)
+
+teams = sa.Table(
+    "teams",
+    metadata,
+    _org(),
+    sa.Column("team_id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.ForeignKeyConstraint(["org_id"], ["orgs.org_id"]),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    _org(),
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("username", sa.String, nullable=False),
+    sa.Column("username_key", sa.String, nullable=False, unique=True),  # case-folded; signing in names no organisation
+    sa.Column("display_name", sa.String, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.ForeignKeyConstraint(["org_id"], ["orgs.org_id"]),
+)
+
+
+def _user_key() -> tuple[sa.Column[str], sa.Column[str]]:
+    return _org(), sa.Column("user_id", sa.String, primary_key=True)
+
+
+def _of_user() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(["org_id", "user_id"], ["users.org_id", "users.user_id"])
+
+
+user_teams = sa.Table(
+    "user_teams",
+    metadata,
+    *_user_key(),
+    sa.Column("team_id", sa.String, primary_key=True),
+    _of_user(),
+    sa.ForeignKeyConstraint(["org_id", "team_id"], ["teams.org_id", "teams.team_id"]),
+)
+
+user_roles = sa.Table("user_roles", metadata, *_user_key(), sa.Column("role", sa.String, primary_key=True), _of_user())
+
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    *_user_key(),
+    sa.Column("password_hash", sa.String, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    _of_user(),
+)
+
+
+def _token_columns() -> tuple[sa.Column[str], sa.Column[str], sa.Column[str]]:
+    # The hash finds the row, so it alone is the key; the organisation comes out of it.
+    return (
+        sa.Column("token_hash", sa.String, primary_key=True),
+        sa.Column("org_id", sa.String, nullable=False),
+        sa.Column("user_id", sa.String, nullable=False),
+    )
+
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    *_token_columns(),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    _of_user(),
+    sa.Index(None, "org_id", "user_id"),
+)
+
+enrolments = sa.Table(
+    "enrolments",
+    metadata,
+    *_token_columns(),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),
+    _of_user(),
+    sa.Index(None, "org_id", "user_id"),
+)
+
+tickets = sa.Table(
+    "tickets",
+    metadata,
+    *_token_columns(),
+    sa.Column("purpose", sa.String, nullable=False),
+    sa.Column("origin", sa.String, nullable=False),
+    sa.Column("call_id", sa.String),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),
+    _of_user(),
+    sa.Index(None, "expires_at"),
+)
+
+login_throttle = sa.Table(
+    "login_throttle",
+    metadata,
+    sa.Column("username_hash", sa.String, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    sa.Column("locked_until", UtcDateTime),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _org(),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("prev_hash", sa.String, nullable=False),
+    sa.Column("hash", sa.String, nullable=False),
+)
+
+# --- calls ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _call_key() -> tuple[sa.Column[str], sa.Column[str]]:
+    return _org(), sa.Column("call_id", sa.String, primary_key=True)
+
+
+def _of_call() -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(["org_id", "call_id"], ["calls.org_id", "calls.call_id"])
+
+
+calls = sa.Table(
+    "calls",
+    metadata,
+    *_call_key(),
+    # ownership
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("team_id", sa.String),
+    # projection: the fields of copilot.domain.calls.Call
+    sa.Column("last_seq", sa.Integer, nullable=False),
+    sa.Column("phase", sa.String, nullable=False),
+    sa.Column("external_id", sa.String, nullable=False),
+    sa.Column("protocol", sa.String, nullable=False),
+    sa.Column("language", sa.String, nullable=False),
+    sa.Column("agent_id", sa.String),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False),
+    sa.Column("end_reason", sa.String, nullable=False),
+    sa.Column("utterances", sa.Integer, nullable=False),
+    sa.Column("suggestions", sa.Integer, nullable=False),
+    sa.Column("suggestions_used", sa.Integer, nullable=False),
+    sa.Column("alerts", sa.Integer, nullable=False),
+    sa.Column("intents", Json, nullable=False),
+    sa.Column("artifacts", Json, nullable=False),
+    sa.Index(None, "org_id", "started_at", "call_id"),
+    sa.Index(None, "org_id", "agent_id", "started_at", "call_id"),
+    sa.Index(None, "org_id", "team_id", "started_at", "call_id"),
+    sa.Index(None, "org_id", "phase", "started_at", "call_id"),
+    sa.Index(None, "owner", "phase"),
+)
+
+call_events = sa.Table(
+    "call_events",
+    metadata,
+    *_call_key(),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("payload", Json, nullable=False),
+    _of_call(),
+)
+
+call_contents = sa.Table(
+    "call_contents",
+    metadata,
+    *_call_key(),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data_class", sa.String, nullable=False),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    _of_call(),
+)
+
+call_keys = sa.Table(
+    "call_keys",
+    metadata,
+    *_call_key(),
+    sa.Column("key_id", sa.String, nullable=False),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    _of_call(),
+    sa.Index(None, "key_id"),
+)
+
+vault = sa.Table(
+    "vault",
+    metadata,
+    *_call_key(),
+    sa.Column("token", sa.String, primary_key=True),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    _of_call(),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.String, primary_key=True),
+    sa.Column("org_id", sa.String, nullable=False),
+    sa.Column("call_id", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),  # of the artifact this job makes
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("not_before", UtcDateTime, nullable=False),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("error", sa.String, nullable=False),
+    _of_call(),
+    sa.UniqueConstraint("org_id", "call_id", "kind", "version"),
+    sa.Index(None, "state", "not_before"),
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    *_call_key(),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("data_class", sa.String, nullable=False),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    _of_call(),
+)
+
+# --- knowledge ------------------------------------------------------------------------------------------------------------------------
+
+articles = sa.Table(
+    "articles",
+    metadata,
+    _org(),
+    sa.Column("article_id", sa.String, primary_key=True),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("sha256", sa.String, nullable=False),  # of the body, to tell whether anything changed
+    sa.Column("body", Json, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+packs = sa.Table(
+    "packs",
+    metadata,
+    _org(),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("language", sa.String, nullable=False),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+kv = sa.Table("kv", metadata, _org(), sa.Column("key", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False))
