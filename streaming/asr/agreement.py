@@ -122,7 +122,7 @@ def _matched_prefix(committed: list[Unit], units: list[Unit]) -> int:
     """How many of ``units`` say what ``committed`` says already.
 
     Usually the committed units lead the hypothesis. When the model has changed its mind about them, the prefix of ``units`` nearest to
-    them in edit distance is taken (the shortest of equals plus the length nearest to theirs), so that what follows is neither repeated nor lost.
+    them in edit distance is taken (of equals, the one nearest to their length), so that what follows is neither repeated nor lost.
     """
     if not committed:
         return 0

@@ -1,0 +1,73 @@
+"""What a decode must pass before it counts as speech. PURE."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Literal
+
+Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
+
+MAX_COMPRESSION_RATIO = 2.4
+NO_SPEECH_PROBABILITY = 0.6
+NO_SPEECH_LOGPROB = -1.0
+HOPELESS_LOGPROB = -2.0
+"""Below this mean log-probability the text is a guess whatever the no-speech token says."""
+
+_LOOP = re.compile(r"(.)\1{7,}|(.{2,12}?)\2{3,}|(.{13,40}?)\3{2,}", re.DOTALL)
+_MARKS = re.compile(r"[\W_]+")
+# Outros of the subtitles Whisper was trained on; it writes them over silence, music and ring-back.
+_ANYWHERE = re.compile(
+    r"请不吝(点赞|點贊|點讚)|字幕(由|by|志愿者|組|组)|amaraorg|(订阅|訂閱).{0,4}(转发|轉發|打赏|打賞|频道|頻道)|明镜与点点|明鏡與點點|优优独播剧场|優優獨播劇場|yoyotelevision"
+    r"|subtitlesby|transcribedby|captionsby"
+)
+_WHOLE = re.compile(
+    r"((谢谢|感谢|多谢)(大家|您|你)?的?(观看|收看|收听|聆听)(本期视频|本视频|本集)?|我们下期(再见|见)|(中文|简体)字幕|请(订阅|关注)(我的|我们的)?频道"
+    r"|thank(s|you)(somuch)?forwatching(thevideo|thisvideo)?|please(like|subscribe).{0,40}|(ill)?seeyou(guys)?(in)?(the)?nextvideo|byebye?you)"
+)
+
+
+def compression_ratio(text: str) -> float:
+    """UTF-8 length over zlib length (OpenAI's measure); far over 2 means repetition."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def letters(text: str) -> str:
+    """``text`` without marks and spaces, case folded."""
+    return _MARKS.sub("", text).casefold()
+
+
+def loops(text: str) -> bool:
+    """True if the text repeats itself as a stuck decoder does, not as people do (对对对对 passes)."""
+    return _LOOP.search(letters(text)) is not None or compression_ratio(text) > MAX_COMPRESSION_RATIO
+
+
+def echoes(text: str, prompt: str, hotwords: Sequence[str]) -> bool:
+    """True if the text is only what the decoder was prompted with: the style prompt, or a recital of hotwords."""
+    said = letters(text)
+    if not said:
+        return False
+    asked = letters(prompt)
+    if asked and (said in (asked, asked * 2) or (len(said) >= 6 and said in asked) or said.startswith(asked)):
+        return True
+    rest, used = said, 0
+    for word in sorted({letters(word) for word in hotwords}, key=len, reverse=True):
+        if word and word in rest:
+            rest, used = rest.replace(word, ""), used + 1
+    return used >= 3 and not rest
+
+
+def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: str = "", hotwords: Sequence[str] = ()) -> Rejection | None:
+    """The gate that refuses a decode, or None. Loops come last: the caller may decode again before believing that."""
+    said = letters(text)
+    if not said:
+        return "empty"
+    if (no_speech_prob > NO_SPEECH_PROBABILITY and avg_logprob < NO_SPEECH_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
+        return "no_speech"
+    if _ANYWHERE.search(said) or _WHOLE.fullmatch(said):
+        return "blocklist"
+    if echoes(text, prompt, hotwords):
+        return "prompt_echo"
+    return "loop" if loops(text) else None

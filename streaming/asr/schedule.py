@@ -1,0 +1,250 @@
+"""Which windows are decoded next, and when a new call must be refused. PURE: times are passed in (ms on any monotonic clock).
+
+Two lanes. Finals go first and are never dropped. Partials: a channel has at most one waiting and one in hand; a newer one replaces the
+waiting one, so what is decoded is fresh; a final of the channel drops it; one that waited past its deadline is dropped. Under load each
+channel's partials come less often. A batch is whatever waits with the same key when a decoder is free: nothing waits for a batch to fill.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from copilot.domain.errors import Overloaded
+from copilot.domain.transcript import RecognizeRequest
+
+Channel = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """Durations in ms. ``decoders``: how many batches run at once."""
+
+    decoders: int = 1
+    max_batch: int = 2
+    """CPU: 2 (larger batches delay finals more than they save); GPU: 16–32."""
+    partial_deadline_ms: float = 3_000
+    cadence_ms: float = 800
+    max_cadence_ms: float = 2_500
+    stretch_from: float = 0.45
+    """Utilisation at which the partial cadence begins to stretch; it is longest at ``stretch_to``."""
+    stretch_to: float = 0.9
+    partial_turn_ms: float = 1_500
+    """A partial that waited so long gets a turn before the next final, at most every ``partial_turn_every``-th batch."""
+    partial_turn_every: int = 4
+    load_window_ms: float = 20_000
+    """Utilisation is measured over this time (exponentially weighted)."""
+    admit_load: float = 0.85
+    admit_final_wait_ms: float = 1_500
+    max_channels: int = 64
+    channel_idle_ms: float = 30_000
+    new_call_channels: int = 2
+    new_call_load: float = 0.03
+    """Expected utilisation of a call that has been admitted but has not spoken yet, of all decoders."""
+    new_call_ms: float = 15_000
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request in the schedule."""
+
+    request: RecognizeRequest
+    key: Hashable
+    arrived_ms: float
+
+    @property
+    def channel(self) -> Channel:
+        return self.request.call_id, self.request.channel
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a free decoder should do: run ``batch`` (empty: nothing is due), answer ``dropped`` with None, look again at ``look_again_ms``."""
+
+    batch: tuple[Ticket, ...] = ()
+    dropped: tuple[Ticket, ...] = ()
+    look_again_ms: float | None = None
+
+
+@dataclass(slots=True)
+class _Channel:
+    last_seen_ms: float
+    last_partial_ms: float = float("-inf")
+    waiting: Ticket | None = None
+    in_hand: bool = False
+
+
+@dataclass(slots=True)
+class Schedule:
+    """The queues. Not thread-safe: the dispatcher holds its lock around every call."""
+
+    config: ScheduleConfig
+    _finals: deque[Ticket] = field(default_factory=deque)
+    _channels: dict[Channel, _Channel] = field(default_factory=dict)
+    _running: dict[int, float] = field(default_factory=dict)
+    _load: float = 0.0
+    _load_at_ms: float | None = None
+    _final_wait_ms: float = 0.0
+    _final_wait_at_ms: float = 0.0
+    _admitted: deque[float] = field(default_factory=deque)
+    _since_partial: int = 0
+
+    # ------------------------------------------------------------------ in
+
+    def offer(self, ticket: Ticket, now_ms: float) -> list[Ticket]:
+        """Queues a ticket; the waiting partials it replaces."""
+        state = self._channels.get(ticket.channel)
+        if state is None:
+            state = self._channels[ticket.channel] = _Channel(last_seen_ms=now_ms)
+        state.last_seen_ms = now_ms
+        replaced = [state.waiting] if state.waiting is not None else []
+        if ticket.request.lane == "final":
+            state.waiting = None
+            self._finals.append(ticket)
+        else:
+            state.waiting = ticket
+        return replaced
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """The owner no longer wants it: True if it was still waiting."""
+        state = self._channels.get(ticket.channel)
+        if state is not None and state.waiting is ticket:
+            state.waiting = None
+            return True
+        if ticket in self._finals:
+            self._finals.remove(ticket)
+            return True
+        return False
+
+    # ------------------------------------------------------------------ out
+
+    def take(self, now_ms: float) -> Decision:
+        """For a decoder that is free now. Every batch taken must come back through ``done``."""
+        dropped = self._expire(now_ms)
+        due, look_again = self._due_partials(now_ms)
+        partial_turn = (
+            bool(due)
+            and self._since_partial >= self.config.partial_turn_every - 1
+            and now_ms - due[0].arrived_ms >= self.config.partial_turn_ms
+        )
+        if self._finals and not partial_turn:
+            batch = self._matching(self._finals[0], list(self._finals))
+            for ticket in batch:
+                self._finals.remove(ticket)
+                self._note_final_wait(now_ms - ticket.arrived_ms, now_ms)
+            self._since_partial += 1
+        elif due:
+            batch = self._matching(due[0], due)
+            for ticket in batch:
+                state = self._channels[ticket.channel]
+                state.waiting, state.in_hand, state.last_partial_ms = None, True, now_ms
+            self._since_partial = 0
+        else:
+            return Decision(dropped=dropped, look_again_ms=look_again)
+        self._tick(now_ms)
+        self._running[id(batch[0])] = now_ms
+        return Decision(batch=tuple(batch), dropped=dropped)
+
+    def done(self, batch: tuple[Ticket, ...], now_ms: float) -> None:
+        """The decoder has finished (or failed) a batch."""
+        self._tick(now_ms)
+        self._running.pop(id(batch[0]), None)
+        for ticket in batch:
+            state = self._channels.get(ticket.channel)
+            if state is not None and ticket.request.lane == "partial":
+                state.in_hand = False
+
+    def drain(self) -> list[Ticket]:
+        """Everything that waits, when the dispatcher stops."""
+        tickets = [*self._finals, *(state.waiting for state in self._channels.values() if state.waiting is not None)]
+        self._finals.clear()
+        for state in self._channels.values():
+            state.waiting = None
+        return tickets
+
+    # ------------------------------------------------------------------ load
+
+    def load(self, now_ms: float) -> float:
+        """Utilisation of the decoders, 0–1, over the last ``load_window_ms``."""
+        self._tick(now_ms)
+        return self._load
+
+    def cadence_ms(self, now_ms: float) -> float:
+        """The least time between two partials of a channel at the present load."""
+        config = self.config
+        span = (self.load(now_ms) - config.stretch_from) / (config.stretch_to - config.stretch_from)
+        return config.cadence_ms + (config.max_cadence_ms - config.cadence_ms) * min(1.0, max(0.0, span))
+
+    def live_channels(self, now_ms: float) -> int:
+        """Channels that sent something in the last ``channel_idle_ms``; older idle ones are forgotten."""
+        limit = now_ms - self.config.channel_idle_ms
+        for channel in [
+            key for key, state in self._channels.items() if state.last_seen_ms < limit and not state.waiting and not state.in_hand
+        ]:
+            del self._channels[channel]
+        return len(self._channels)
+
+    def waiting(self) -> tuple[int, int]:
+        """(finals, partials) in the queues."""
+        return len(self._finals), sum(state.waiting is not None for state in self._channels.values())
+
+    def admit(self, now_ms: float) -> None:
+        """Counts one more call, or raises Overloaded. Calls admitted a moment ago count with what a call is expected to need."""
+        config = self.config
+        while self._admitted and self._admitted[0] < now_ms - config.new_call_ms:
+            self._admitted.popleft()
+        pending = len(self._admitted)
+        if self.live_channels(now_ms) + (pending + 1) * config.new_call_channels > config.max_channels:
+            raise Overloaded(f"All {config.max_channels} recognition channels are taken: send the call to another node or try again later.")
+        expected = self.load(now_ms) + (pending + 1) * config.new_call_load
+        if expected > config.admit_load:
+            raise Overloaded(f"Recognition is {self._load:.0%} busy: send the call to another node or try again in half a minute.")
+        oldest = now_ms - self._finals[0].arrived_ms if self._finals else 0.0
+        recent = self._final_wait_ms if now_ms - self._final_wait_at_ms < config.load_window_ms else 0.0
+        if max(oldest, recent) > config.admit_final_wait_ms:
+            raise Overloaded("Recognition is behind its running calls: send the call to another node or try again in half a minute.")
+        self._admitted.append(now_ms)
+
+    def _tick(self, now_ms: float) -> None:
+        """Exponentially weighted utilisation; between two events the number of busy decoders is constant."""
+        if self._load_at_ms is None:
+            self._load_at_ms = now_ms
+        elapsed = max(0.0, now_ms - self._load_at_ms)
+        busy = min(1.0, len(self._running) / self.config.decoders)
+        keep = 0.5 ** (elapsed / (self.config.load_window_ms / 2))
+        self._load = self._load * keep + busy * (1.0 - keep)
+        self._load_at_ms = now_ms
+
+    def _note_final_wait(self, wait_ms: float, now_ms: float) -> None:
+        self._final_wait_ms = 0.8 * self._final_wait_ms + 0.2 * wait_ms
+        self._final_wait_at_ms = now_ms
+
+    # ------------------------------------------------------------------ choosing
+
+    def _expire(self, now_ms: float) -> tuple[Ticket, ...]:
+        dropped = []
+        for state in self._channels.values():
+            if state.waiting is not None and now_ms - state.waiting.arrived_ms > self.config.partial_deadline_ms:
+                dropped.append(state.waiting)
+                state.waiting = None
+        return tuple(dropped)
+
+    def _due_partials(self, now_ms: float) -> tuple[list[Ticket], float | None]:
+        """Waiting partials whose channel's turn has come, longest-unserved channel first; and when the next turn comes."""
+        cadence = self.cadence_ms(now_ms)
+        due: list[tuple[float, Ticket]] = []
+        look_again: float | None = None
+        for state in self._channels.values():
+            if state.waiting is None or state.in_hand:
+                continue
+            turn = state.last_partial_ms + cadence
+            if turn <= now_ms:
+                due.append((max(state.last_partial_ms, state.waiting.arrived_ms - cadence), state.waiting))
+            else:
+                look_again = turn if look_again is None else min(look_again, turn)
+        due.sort(key=lambda item: item[0])
+        return [ticket for _, ticket in due], look_again
+
+    def _matching(self, first: Ticket, tickets: list[Ticket]) -> list[Ticket]:
+        return [ticket for ticket in tickets if ticket.key == first.key][: self.config.max_batch]

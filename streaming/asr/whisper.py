@@ -1,0 +1,357 @@
+"""Whisper on CTranslate2, in windows as short as the audio allows, behind the Recognizer port.
+
+One ``ctranslate2.models.Whisper`` serves all decoder threads: its ``inter_threads`` workers share one copy of the weights, each
+single-threaded, and the GIL is released while they work. N separate models would hold the weights N times for the same speed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from copilot.domain.errors import EngineError
+from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
+from streaming.asr import gates
+from streaming.asr.window import longer_window_ms, max_length, window_ms
+
+STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
+"""Previous text that tips the model to simplified, punctuated Mandarin."""
+_PROMPT_SIZES = (16, 32, 64, 96, 128)
+_MAX_HOTWORD_TOKENS = 64
+_TOKENS_PER_SECOND = 50
+_FULL_WIDTH = {",": "，", "?": "？", "!": "！", ":": "：", ";": "；", " ": "，"}
+_PAUSE = re.compile(r"(?<=[\u4e00-\u9fff])(?:[,?!:;]| (?=[\u4e00-\u9fff]))")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """Requests with equal keys may share one decode."""
+
+    window_ms: int
+    prompt_tokens: int
+    beam_size: int
+    lane: str
+    align_language: str | None
+
+
+@dataclass(slots=True)
+class _Item:
+    request: RecognizeRequest
+    audio: npt.NDArray[np.float32]
+    prompt: list[int]
+    key: BatchKey
+
+    @property
+    def audio_ms(self) -> int:
+        return len(self.audio) // 16
+
+
+@dataclass(slots=True)
+class _Decoded:
+    tokens: list[int]
+    avg_logprob: float
+    no_speech_prob: float
+    text: str
+
+
+class WhisperRecognizer:
+    """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
+
+    ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded CPU workers, one per
+    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window; looping partials are dropped, the next is near.
+    """
+
+    def __init__(
+        self,
+        model_dir: Path,
+        device: str = "auto",
+        compute_type: str = "int8",
+        threads: int = 1,
+        *,
+        partial_repetition_penalty: float = 1.1,
+        model_id: str | None = None,
+    ) -> None:
+        import ctranslate2
+        import tokenizers
+        from faster_whisper.feature_extractor import FeatureExtractor
+        from faster_whisper.tokenizer import Tokenizer
+        from opencc import OpenCC
+
+        if device == "auto":
+            device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+        if device == "cuda" and compute_type == "int8":
+            compute_type = "int8_float16"
+        self.workers = threads if device == "cpu" else 1
+        self._storage: Any = ctranslate2.StorageView
+        self._cpu: Any = ctranslate2.Device.cpu
+        try:
+            self._model: Any = ctranslate2.models.Whisper(
+                str(model_dir), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
+            )
+            vocabulary = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+        except Exception as error:  # both libraries raise plain exceptions for a missing or broken file
+            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {device} ({error}): pull it again.") from error
+        self._tokenizers: dict[str, Any] = {
+            language: Tokenizer(vocabulary, self._model.is_multilingual, task="transcribe", language=language) for language in ("zh", "en")
+        }
+        self._features: Any = FeatureExtractor(feature_size=self._model.n_mels)
+        self._to_simplified: Any = OpenCC("t2s").convert
+        self._partial_penalty = partial_repetition_penalty
+        self._model_id = model_id or f"whisper:{model_dir.name}:{compute_type}"
+        self._style_tokens = {language: self._tokenizers[language].encode(text) for language, text in STYLE_PROMPTS.items()}
+
+    @property
+    def model_id(self) -> str:
+        return self._model_id
+
+    def batch_key(self, request: RecognizeRequest) -> BatchKey:
+        """What must be equal for requests to be decoded together."""
+        return self._key(request, self._prompt(request))
+
+    def recognize(self, requests: Sequence[RecognizeRequest]) -> list[Hypothesis]:
+        """One hypothesis per request, in order. Any mix is accepted; requests with equal ``batch_key`` are decoded together."""
+        items = [self._item(request) for request in requests]
+        groups: dict[BatchKey, list[int]] = {}
+        for index, item in enumerate(items):
+            groups.setdefault(item.key, []).append(index)
+        results: dict[int, Hypothesis] = {}
+        for key, indices in groups.items():
+            for index, hypothesis in zip(indices, self._decode_group(key, [items[i] for i in indices]), strict=True):
+                results[index] = hypothesis
+        return [results[index] for index in range(len(items))]
+
+    def warm_up(self) -> None:
+        """Decodes a little silence, so that the first call does not pay for lazy initialisation."""
+        request = RecognizeRequest(
+            request_id="warm-up", call_id="warm-up", channel="mixed", lane="partial", pcm16=bytes(32_000), language="zh"
+        )
+        self.recognize([request])
+
+    # ------------------------------------------------------------------ prompts and features
+
+    def _language(self, request: RecognizeRequest) -> str:
+        return "en" if request.language.lower().startswith("en") else "zh"
+
+    def _prompt(self, request: RecognizeRequest) -> list[int]:
+        """Previous text (style prompt, hotwords, what was said before) and the start sequence.
+
+        Its length is cut to a few sizes, because a batch needs equal ones. Previous text is prefilled in parallel, a forced prefix is not.
+        """
+        language = self._language(request)
+        tokenizer = self._tokenizers[language]
+        before = list(self._style_tokens.get(language, ()))
+        if request.hotwords:
+            joined = "、".join(request.hotwords) + "。" if language == "zh" else " " + ", ".join(request.hotwords) + "."
+            before = tokenizer.encode(joined)[:_MAX_HOTWORD_TOKENS] + before
+        if request.previous_text:
+            size = next((size for size in _PROMPT_SIZES if size >= len(before) + 8), _PROMPT_SIZES[-1])
+            before += tokenizer.encode(request.previous_text)[-max(0, size - len(before)) :]
+        start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        return [tokenizer.sot_prev, *before, *start] if before else start
+
+    def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
+        return BatchKey(
+            window_ms=window_ms(len(request.pcm16) // 32, request.lane),
+            prompt_tokens=len(prompt),
+            beam_size=request.beam_size,
+            lane=request.lane,
+            align_language=self._language(request) if request.word_times else None,
+        )
+
+    def _item(self, request: RecognizeRequest) -> _Item:
+        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+        prompt = self._prompt(request)
+        return _Item(request=request, audio=audio, prompt=prompt, key=self._key(request, prompt))
+
+    def _encode(self, items: Sequence[_Item], window: int) -> Any:
+        """Encoder output for audio padded with digital silence to ``window`` ms."""
+        samples = window * 16
+        mel = np.stack([self._features(np.pad(item.audio, (0, max(0, samples - len(item.audio)))), padding=0) for item in items])
+        return self._model.encode(self._storage.from_array(np.ascontiguousarray(mel, dtype=np.float32)), to_cpu=False)
+
+    def _simplify(self, text: str) -> str:
+        """Simplified characters, full-width marks between them (Whisper writes commas and spaces for pauses)."""
+        return _PAUSE.sub(lambda match: _FULL_WIDTH[match[0]], str(self._to_simplified(text)))
+
+    # ------------------------------------------------------------------ decoding
+
+    def _decode_group(self, key: BatchKey, items: Sequence[_Item]) -> list[Hypothesis]:
+        try:
+            encoded = self._encode(items, key.window_ms)
+            penalty = self._partial_penalty if key.lane == "partial" else 1.0
+            decoded = self._generate(encoded, items, penalty)
+            hypotheses = [self._hypothesis(item, result, key.window_ms) for item, result in zip(items, decoded, strict=True)]
+            if key.align_language is not None:
+                words = self._align(encoded, items, decoded, key.align_language)
+                hypotheses = [self._with_words(h, w) for h, w in zip(hypotheses, words, strict=True)]
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"Decoding a window of {key.window_ms} ms failed ({error}): it may be tried again.", retryable=True
+            ) from error
+        return [
+            self._again(item, hypothesis) if hypothesis.rejected == "loop" and key.lane == "final" else hypothesis
+            for item, hypothesis in zip(items, hypotheses, strict=True)
+        ]
+
+    def _generate(self, encoded: Any, items: Sequence[_Item], penalty: float) -> list[_Decoded]:
+        results = self._model.generate(
+            encoded,
+            [item.prompt for item in items],
+            beam_size=items[0].request.beam_size,
+            repetition_penalty=penalty,
+            max_length=max(max_length(item.audio_ms) for item in items),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        decoded = []
+        for item, result in zip(items, results, strict=True):
+            tokenizer = self._tokenizers[self._language(item.request)]
+            tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            # CTranslate2's score is the mean over the tokens; the end token counts too (as in OpenAI's avg_logprob).
+            length = len(result.sequences_ids[0])
+            average = result.scores[0] * length / (length + 1)
+            decoded.append(_Decoded(tokens, average, result.no_speech_prob, tokenizer.decode(tokens).strip()))
+        return decoded
+
+    def _hypothesis(self, item: _Item, decoded: _Decoded, window: int) -> Hypothesis:
+        language = self._language(item.request)
+        # A last character cut in half by the token limit decodes to U+FFFD.
+        text = decoded.text.replace("\ufffd", "")
+        if language == "zh":
+            text = self._simplify(text)
+        rejected = gates.rejection(
+            text,
+            avg_logprob=decoded.avg_logprob,
+            no_speech_prob=decoded.no_speech_prob,
+            prompt=STYLE_PROMPTS.get(language, ""),
+            hotwords=item.request.hotwords,
+        )
+        return Hypothesis(
+            text="" if rejected else text,
+            language=language,
+            avg_logprob=decoded.avg_logprob,
+            no_speech_prob=decoded.no_speech_prob,
+            compression_ratio=gates.compression_ratio(text),
+            rejected=rejected,
+            window_ms=window,
+        )
+
+    def _again(self, item: _Item, failed: Hypothesis) -> Hypothesis:
+        """The failed item alone, in a longer window, with a penalty on repetition and nothing before it that could be repeated."""
+        window = longer_window_ms(failed.window_ms)
+        plain = replace(item.request, previous_text="", hotwords=())
+        retry = _with_request(item, plain, self._prompt(plain))
+        encoded = self._encode([retry], window)
+        decoded = self._generate(encoded, [retry], max(1.1, self._partial_penalty))
+        hypothesis = self._hypothesis(retry, decoded[0], window)
+        if item.request.word_times and not hypothesis.rejected:
+            hypothesis = self._with_words(hypothesis, self._align(encoded, [retry], decoded, self._language(plain))[0])
+        return hypothesis
+
+    # ------------------------------------------------------------------ word times
+
+    def _align(self, encoded: Any, items: Sequence[_Item], decoded: Sequence[_Decoded], language: str) -> list[list[Word]]:
+        """Words by the cross-attention alignment of CTranslate2; spread evenly over the audio where that fails."""
+        tokenizer = self._tokenizers[language]
+        start = tokenizer.sot_sequence
+        frames = [max(2, min(item.audio_ms // 10, item.key.window_ms // 10)) for item in items]
+        results: list[Any] = [None] * len(items)
+        filled = [index for index, result in enumerate(decoded) if result.tokens]
+        try:
+            if len(filled) == len(items):
+                results = self._model.align(encoded, start, [result.tokens for result in decoded], frames)
+            elif filled:
+                whole = np.array(encoded.to_device(self._cpu))
+                for index in filled:
+                    one = self._storage.from_array(np.ascontiguousarray(whole[index : index + 1]))
+                    results[index] = self._model.align(one, start, [decoded[index].tokens], [frames[index]])[0]
+        except (RuntimeError, ValueError):
+            results = [None] * len(items)
+        return [
+            _words(tokenizer, result.tokens, aligned, item.audio_ms, float(np.exp(min(0.0, result.avg_logprob))))
+            for item, result, aligned in zip(items, decoded, results, strict=True)
+        ]
+
+    def _with_words(self, hypothesis: Hypothesis, words: list[Word]) -> Hypothesis:
+        if hypothesis.rejected or not words:
+            return hypothesis
+        separator = "" if hypothesis.language == "zh" else " "
+        if hypothesis.language == "zh":
+            joined = "".join(word.text for word in words)
+            simplified = self._simplify(joined)
+            if len(simplified) == len(joined):
+                position, renamed = 0, []
+                for word in words:
+                    renamed.append(replace(word, text=simplified[position : position + len(word.text)]))
+                    position += len(word.text)
+            else:
+                renamed = [replace(word, text=self._simplify(word.text)) for word in words]
+            words = renamed
+        return replace(hypothesis, words=tuple(words), text=separator.join(word.text for word in words))
+
+
+def _with_request(item: _Item, request: RecognizeRequest, prompt: list[int]) -> _Item:
+    return _Item(request=request, audio=item.audio, prompt=prompt, key=item.key)
+
+
+def _words(tokenizer: Any, tokens: list[int], aligned: Any, audio_ms: int, confidence: float) -> list[Word]:
+    """Characters (zh) or words (en) with marks attached to the one before; joined they make the text."""
+    pieces, piece_tokens = tokenizer.split_to_word_tokens(list(tokens))
+    if not pieces:
+        return []
+    ends = np.cumsum([len(piece) for piece in piece_tokens])
+    starts = ends - np.array([len(piece) for piece in piece_tokens])
+    times, probabilities = _token_times(aligned, len(tokens), audio_ms)
+    words: list[Word] = []
+    for piece, start, end in zip(pieces, starts, ends, strict=True):
+        text = piece.replace("\ufffd", "")
+        if words and not any(character.isalnum() for character in text):
+            words[-1] = replace(words[-1], text=words[-1].text + text)
+            continue
+        if not text.strip():
+            continue
+        if words and _continues(words[-1].text, text):
+            words[-1] = replace(words[-1], text=words[-1].text + text, end_ms=max(words[-1].end_ms, int(times[end])))
+            continue
+        chance = float(np.mean(probabilities[start:end])) if probabilities is not None else confidence
+        words.append(
+            Word(
+                text=text,
+                start_ms=int(times[start]),
+                end_ms=max(int(times[start]), int(times[end])),
+                confidence=max(0.0, min(1.0, chance)),
+            )
+        )
+    if not words:
+        return []
+    if tokenizer.language_code == "en":
+        return [replace(word, text=word.text.strip()) for word in words]
+    words[0] = replace(words[0], text=words[0].text.lstrip())
+    words[-1] = replace(words[-1], text=words[-1].text.rstrip())
+    return words
+
+
+def _continues(before: str, text: str) -> bool:
+    """True if ``text`` goes on with the number or Latin word that ``before`` ends with."""
+    return text[0].isascii() and text[0].isalnum() and before[-1].isascii() and (before[-1].isalnum() or before[-1] == ".")
+
+
+def _token_times(aligned: Any, count: int, audio_ms: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+    """Start of each token, and of the end after the last, in ms; token probabilities if the alignment gave them."""
+    even = np.linspace(0.0, float(audio_ms), count + 1)
+    if aligned is None or not aligned.alignments:
+        return even, None
+    path = np.array(aligned.alignments)
+    jumps = np.pad(np.diff(path[:, 0]), (1, 0), constant_values=1).astype(bool)
+    times = path[jumps, 1] * (1000.0 / _TOKENS_PER_SECOND)
+    probabilities = np.array(aligned.text_token_probs, dtype=np.float64)
+    if len(times) < count:
+        return even, probabilities if len(probabilities) >= count else None
+    times = np.append(times[:count], times[count] if len(times) > count else float(path[-1, 1]) * 1000.0 / _TOKENS_PER_SECOND + 20.0)
+    return np.clip(times, 0.0, float(audio_ms)), probabilities
