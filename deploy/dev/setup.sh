@@ -28,7 +28,7 @@ python_step() {
   [ -x .venv/bin/python ] || "$python" -m venv .venv >>"$log" 2>&1 || die "The virtual environment could not be made; is the venv module of $python installed?"
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$lock" >>"$log" 2>&1 \
     || die "The Python packages could not be installed; check that a package index is reachable (pip config) and try again."
-  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >>"$log" 2>&1 \
+  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e . >>"$log" 2>&1 \
     || die "Pangting itself could not be installed into .venv."
   echo "$want" > ".venv/.pangting-$mode"
   ok
