@@ -1,0 +1,1 @@
+"""Synthetic calls, paced senders and scoring: what the copilot is tried on."""
