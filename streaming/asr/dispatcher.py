@@ -87,8 +87,8 @@ class _State:
 class Dispatcher:
     """The ``Transcriber`` port. ``recognizers``: one per decoder thread (a thread-safe engine may be given several times).
 
-    Waiting is bounded: a channel has at most one partial in the queue, and ``max_finals`` finals may wait in all; past that, finals fail with a
-    retryable EngineError, which admission control is there to prevent.
+    Waiting is bounded: a channel has at most one partial in the queue, and ``max_finals`` finals may wait in all; past that, finals
+    fail with a retryable EngineError, which admission control is there to prevent.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a free decoder should do: run ``batch`` (empty: nothing is due), answer ``dropped`` with None, look again at ``look_again_ms``."""
+    """What a free decoder should do: run ``batch`` (empty: nothing is due); ``dropped`` is answered with None; look again in time."""
 
     batch: tuple[Ticket, ...] = ()
     dropped: tuple[Ticket, ...] = ()

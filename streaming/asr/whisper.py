@@ -64,7 +64,8 @@ class WhisperRecognizer:
     """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
 
     ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded CPU workers, one per
-    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window; looping partials are dropped, the next is near.
+    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
+    looping partials are dropped, the next is near.
     """
 
     def __init__(

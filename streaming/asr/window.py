@@ -1,7 +1,7 @@
 """How long a window the encoder sees, and how many tokens may come out of it. PURE.
 
-Whisper's encoder has no padding mask, so every item of a batch needs the same length: audio is padded with zeros to one of a few buckets. Too
-little silence after the words makes Whisper loop; the usual 30 s cost an order of magnitude more than speech needs.
+Whisper's encoder has no padding mask, so every item of a batch needs the same length: audio is padded with zeros to one of a few buckets.
+Too little silence after the words makes Whisper loop; the usual 30 s cost an order of magnitude more than speech needs.
 """
 
 from __future__ import annotations
