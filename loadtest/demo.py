@@ -18,12 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
+from streaming.play import play
 
 from loadtest.call_view import CallView
 from loadtest.feed_client import FeedClient
 from loadtest.gold import judge
 from loadtest.server_process import ROOT, ServerFailed, ServerProcess, free_port
-from streaming.play import play
 
 Json = dict[str, Any]
 SCENARIOS = ROOT / "loadtest" / "scenarios"
@@ -141,8 +141,8 @@ class Demo:
         if not self.options.once:
             self.show_urls()
             self.console.print("The server stays up; Ctrl-C stops it.")
-            while self.server.process is not None and self.server.process.poll() is None:
-                await asyncio.sleep(0.5)
+            assert self.server.process is not None
+            await asyncio.to_thread(self.server.process.wait)
         return status
 
     def verdict(self, artifacts: dict[str, Json]) -> int:

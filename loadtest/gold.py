@@ -70,7 +70,7 @@ def check_needs(gold: Json, finals: list[Json], suggestions: list[Json]) -> tupl
     return checks, found
 
 
-def check_qa(gold: Json, finals: list[Json], scorecard: Json) -> list[Check]:
+def check_qa(gold: Json, scorecard: Json) -> list[Check]:
     """The named rubric items: same answer, and the evidence points at the named turns."""
     items = {item["item_id"]: item for item in scorecard.get("items", [])}
     checks = []
@@ -113,7 +113,7 @@ def judge(gold: Json, finals: list[Json], suggestions: list[Json], artifacts: di
             detail=" › ".join(str(part) for part in got) + ("" if got == expected else f", expected {' › '.join(expected)}"),
         )
     )
-    checks += check_qa(gold, finals, artifacts.get("qa", {}))
+    checks += check_qa(gold, artifacts.get("qa", {}))
     summary = artifacts.get("summary", {})
     checks.append(
         Check(
