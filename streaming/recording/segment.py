@@ -1,0 +1,186 @@
+"""How a recording lies in the media store, and how the spool's records look. Pure.
+
+Per leg: ``{org}/{call}/{channel}/{n:06d}.seg`` holds up to ten seconds of samples in the wire codec, encrypted with the call's cipher, and
+``{n:06d}.json`` beside it says which samples they are. When the leg is over, ``index.json`` repeats all of them, so that a reader needs one
+look. Positions are samples at the wire rate since the call's media start, gaps included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, cast
+
+from copilot.domain.audio import ChannelName, LegFormat
+from copilot.domain.errors import EngineError
+from copilot.domain.ids import CallId, OrgId, is_call_id
+
+GapReason = Literal["lost", "paused", "silence_suppressed", "reconnect"]
+INDEX_VERSION = 1
+
+
+class BlobCipher(Protocol):
+    """Encrypts what is written for one call. ``open(seal(x)) == x``; ``open`` raises for what was changed. Called from worker threads."""
+
+    def seal(self, data: bytes) -> bytes: ...
+
+    def open(self, data: bytes) -> bytes: ...
+
+
+class ClearCipher:
+    """No encryption: for tests and for stores that encrypt by themselves."""
+
+    def seal(self, data: bytes) -> bytes:
+        return data
+
+    def open(self, data: bytes) -> bytes:
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Samples that are not there: [start_sample, start_sample + samples)."""
+
+    start_sample: int
+    samples: int
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One sealed blob: the samples of [start_sample, end_sample) that are not in ``gaps``, one after the other.
+
+    ``samples`` counts them; ``sha256`` is of the blob as stored, so that a copy can be checked without the key.
+    """
+
+    number: int
+    start_sample: int
+    end_sample: int
+    samples: int
+    gaps: tuple[Gap, ...]
+    sha256: str
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """(start_sample, samples) of each stretch that is there, in order."""
+        position = self.start_sample
+        for gap in self.gaps:
+            if gap.start_sample > position:
+                yield position, gap.start_sample - position
+            position = gap.start_sample + gap.samples
+        if self.end_sample > position:
+            yield position, self.end_sample - position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRecording:
+    """What is recorded of one leg. ``complete`` is False while the call runs (and after a crash, until recovery)."""
+
+    leg: LegFormat
+    segments: tuple[Segment, ...]
+    complete: bool
+
+    @property
+    def samples(self) -> int:
+        """Length at the wire rate, gaps included."""
+        return self.segments[-1].end_sample if self.segments else 0
+
+    @property
+    def duration_ms(self) -> int:
+        return self.leg.samples_to_ms(self.samples)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """In order; holes between segments (a segment that is lost) count as ``lost``."""
+        gaps: list[Gap] = []
+        position = 0
+        for segment in self.segments:
+            if segment.start_sample > position:
+                gaps.append(Gap(start_sample=position, samples=segment.start_sample - position, reason="lost"))
+            gaps += segment.gaps
+            position = segment.end_sample
+        return tuple(gaps)
+
+
+def leg_path(org_id: OrgId, call_id: CallId, channel: ChannelName) -> str:
+    """``org/call/channel``. Raises ValueError for ids that are not safe in a path."""
+    if not is_call_id(org_id) or not is_call_id(call_id):
+        raise ValueError("an organisation or call id is not safe in a path")
+    return f"{org_id}/{call_id}/{channel}"
+
+
+def segment_path(folder: str, number: int) -> str:
+    return f"{folder}/{number:06d}.seg"
+
+
+def sidecar_path(folder: str, number: int) -> str:
+    return f"{folder}/{number:06d}.json"
+
+
+def index_path(folder: str) -> str:
+    return f"{folder}/index.json"
+
+
+def encode_index(leg: LegFormat, segments: Sequence[Segment], *, complete: bool) -> bytes:
+    """The JSON of a sidecar (one segment) or of ``index.json`` (all)."""
+    body = {
+        "version": INDEX_VERSION,
+        "channel": leg.channel,
+        "encoding": leg.encoding,
+        "sample_rate_hz": leg.sample_rate_hz,
+        "complete": complete,
+        "segments": [asdict(segment) for segment in segments],
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def decode_index(data: bytes) -> LegRecording:
+    """The inverse. Raises EngineError for something else."""
+    try:
+        body = json.loads(data)
+        if body["version"] != INDEX_VERSION:
+            raise EngineError("A recording was written by another version of this program: read it with that one.")
+        return LegRecording(
+            leg=LegFormat(channel=body["channel"], encoding=body["encoding"], sample_rate_hz=body["sample_rate_hz"]),
+            segments=tuple(_segment(item) for item in body["segments"]),
+            complete=body["complete"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError("The index of a recording is damaged: restore it from the media store's backup.") from error
+
+
+def _segment(item: dict[str, Any]) -> Segment:
+    gaps = tuple(Gap(**gap) for gap in item["gaps"])
+    return Segment(**(item | {"gaps": gaps}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolItem:
+    """A stretch of a spool record: audio (``reason`` None; its bytes follow in the record's payload) or a gap."""
+
+    start_sample: int
+    samples: int
+    reason: GapReason | None = None
+
+
+def encode_record(items: Sequence[SpoolItem], payload: bytes, cipher: BlobCipher) -> bytes:
+    """4 bytes of length (big endian), then encrypted: a JSON line, then the samples of its audio items."""
+    head = json.dumps([[item.start_sample, item.samples, item.reason] for item in items], separators=(",", ":")).encode()
+    blob = cipher.seal(head + b"\n" + payload)
+    return len(blob).to_bytes(4, "big") + blob
+
+
+def decode_records(data: bytes, cipher: BlobCipher) -> Iterator[tuple[list[SpoolItem], bytes]]:
+    """The records of a spool file in order. A torn last one (the process died while writing) is left out."""
+    position = 0
+    while position + 4 <= len(data):
+        end = position + 4 + int.from_bytes(data[position : position + 4], "big")
+        if end > len(data):
+            return
+        head, _, payload = cipher.open(data[position + 4 : end]).partition(b"\n")
+        items = [
+            SpoolItem(start_sample=start, samples=samples, reason=cast("GapReason | None", reason))
+            for start, samples, reason in json.loads(head)
+        ]
+        yield items, payload
+        position = end
