@@ -30,7 +30,7 @@ def normalise(text: str) -> str:
 
 
 def readings(number: str) -> tuple[str, ...]:
-    """How a written number may have been said, normalised: digit by digit, or as a quantity (3000 → 三零零零, 三千; 15 → 一五, 一十五, 十五)."""
+    """How a written number may have been said, normalised: by digits or as a quantity (3000 → 三零零零, 三千; 15 → 一五, 一十五, 十五)."""
     plain, percent = number.removesuffix("%"), "百分之" if number.endswith("%") else ""
     unit = plain[-1] if plain[-1] in "万亿" else ""
     plain = plain.removesuffix(unit)
@@ -68,8 +68,8 @@ def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
 def cer(reference: str, hypothesis: str) -> tuple[float, int]:
     """(character error rate, characters of the normalised reference).
 
-    Each number of the hypothesis counts in the reading that fits best; the reference in whichever of its readings (all digits one by one, or all
-    as quantities) fits best. An empty reference gives rate 0 for an empty hypothesis and 1 otherwise.
+    Each number of the hypothesis counts in the reading that fits best; the reference in whichever of its readings (all digits one by
+    one, or all as quantities) fits best. An empty reference gives rate 0 for an empty hypothesis and 1 otherwise.
     """
     outcomes: list[tuple[float, int]] = []
     for choice in (0, 1):
@@ -81,7 +81,7 @@ def cer(reference: str, hypothesis: str) -> tuple[float, int]:
 
 
 def _lattice_distance(wanted: str, pieces: list[tuple[str, ...]]) -> int:
-    """Levenshtein distance to the nearest path through the readings: rows over the reference, the best of each piece's readings carried on."""
+    """Levenshtein distance to the nearest path through the readings: a row over the reference, the best of each piece carried on."""
     row = list(range(len(wanted) + 1))
     for piece in pieces:
         rows = []

@@ -16,6 +16,7 @@ HOPELESS_LOGPROB = -2.0
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
 
 _LOOP = re.compile(r"(.)\1{7,}|(.{2,12}?)\2{3,}|(.{13,40}?)\3{2,}", re.DOTALL)
+_DOUBLED = re.compile(r"(.{12,})\1", re.DOTALL)
 _MARKS = re.compile(r"[\W_]+")
 # Outros of the subtitles Whisper was trained on; it writes them over silence, music and ring-back.
 _ANYWHERE = re.compile(
@@ -42,6 +43,11 @@ def letters(text: str) -> str:
 def loops(text: str) -> bool:
     """True if the text repeats itself as a stuck decoder does, not as people do (对对对对 passes)."""
     return _LOOP.search(letters(text)) is not None or compression_ratio(text) > MAX_COMPRESSION_RATIO
+
+
+def doubled(text: str) -> bool:
+    """True if a long phrase comes twice in a row: a decoder's slip, or a caller who repeats a number. Worth a second decode, never a refusal."""
+    return _DOUBLED.search(letters(text)) is not None
 
 
 def echoes(text: str, prompt: str, hotwords: Sequence[str]) -> bool:

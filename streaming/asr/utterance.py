@@ -14,6 +14,7 @@ from copilot.domain.transcript import Correction, Hypothesis, RecognizeRequest, 
 from streaming.asr.agreement import LocalAgreement, split_units
 
 SAMPLES_PER_MS = 16
+_WORD_MARGIN_MS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +137,7 @@ class ClosedUtterance:
             return (finish(text, (), self.language), 0.3) if text else None
         if self.hypothesis.rejected:
             return None
-        offset = self.audio_start // SAMPLES_PER_MS
-        words = tuple(replace(word, start_ms=word.start_ms + offset, end_ms=word.end_ms + offset) for word in self.hypothesis.words)
+        words = tuple(self._in_media_time(word) for word in self.hypothesis.words)
         text = self.hypothesis.text
         owned = tuple(word for word in words if self._owns(word))
         if len(owned) < len(words):
@@ -148,6 +148,19 @@ class ClosedUtterance:
         probabilities = [word.confidence for word in words]
         confidence = sum(probabilities) / len(probabilities) if probabilities else math.exp(min(0.0, self.hypothesis.avg_logprob))
         return finished, max(0.0, min(1.0, confidence))
+
+    def _in_media_time(self, word: Word) -> Word:
+        """The first word's time reaches into the pre-roll and the last one's into the tail: the VAD knows better."""
+        offset, margin = self.audio_start // SAMPLES_PER_MS, _WORD_MARGIN_MS
+        earliest, latest = self.speech_start // SAMPLES_PER_MS - margin, self.speech_end // SAMPLES_PER_MS + margin
+        if self.own_from is not None or self.own_until is not None:
+            earliest, latest = offset, self.request_end_ms
+        start = min(max(word.start_ms + offset, earliest, 0), latest)
+        return replace(word, start_ms=start, end_ms=max(start, min(word.end_ms + offset, latest)))
+
+    @property
+    def request_end_ms(self) -> int:
+        return self.audio_start // SAMPLES_PER_MS + len(self.request.pcm16) // (2 * SAMPLES_PER_MS)
 
     def _owns(self, word: Word) -> bool:
         middle = (word.start_ms + word.end_ms) * SAMPLES_PER_MS // 2

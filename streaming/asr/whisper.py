@@ -196,7 +196,9 @@ class WhisperRecognizer:
                 f"Decoding a window of {key.window_ms} ms failed ({error}): it may be tried again.", retryable=True
             ) from error
         return [
-            self._again(item, hypothesis) if hypothesis.rejected == "loop" and key.lane == "final" else hypothesis
+            self._again(item, hypothesis)
+            if key.lane == "final" and (hypothesis.rejected == "loop" or gates.doubled(hypothesis.text))
+            else hypothesis
             for item, hypothesis in zip(items, hypotheses, strict=True)
         ]
 

@@ -1,0 +1,141 @@
+"""Offline transcription of a file with the engine of live calls: same endpoints, same finals, no partials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from copilot.domain.audio import RECOGNITION_RATE_HZ, ChannelName
+from copilot.domain.errors import EngineError, InvalidInput
+from copilot.domain.ports.asr import Recognizer
+from copilot.domain.transcript import Hypothesis, RecognizeRequest, TranscriptFinal
+from streaming.asr.utterance import Finish
+from streaming.pipeline import ChannelPipeline, EmitFinal, PipelineConfig, PipelineEffect, Transcribe
+from streaming.vad.silero import SileroVad
+
+_BLOCK_SECONDS = 10
+_NEVER_MS = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTranscript:
+    """What one channel of a file said."""
+
+    channel: ChannelName
+    duration_ms: int
+    finals: tuple[TranscriptFinal, ...]
+
+
+def transcribe_file(
+    path: Path,
+    recognizer: Recognizer,
+    vad: SileroVad,
+    language: str = "zh",
+    *,
+    channels: Sequence[ChannelName] = ("customer", "agent"),
+    finish: Finish | None = None,
+    hotwords: Sequence[str] = (),
+    beam_size: int = 5,
+    workers: int = 1,
+    config: PipelineConfig | None = None,
+) -> list[ChannelTranscript]:
+    """Every channel of an audio file (anything libsndfile reads), in file order.
+
+    One channel is ``mixed``; two are named by ``channels``; more are refused. ``workers`` threads decode at once: at most as many as the
+    recognizer allows. Raises InvalidInput for a file that is no audio, EngineError when decoding fails twice.
+    """
+    names, blocks = _open(path, channels)
+    base = config or PipelineConfig()
+    # The whole utterance is there: nothing to speculate on, nobody watches partials.
+    offline = replace(
+        base,
+        first_partial_ms=_NEVER_MS,
+        final_beam=beam_size,
+        endpoint=replace(base.endpoint, speculate_ms=base.endpoint.end_ms),
+    )
+    transcripts: list[ChannelTranscript] = []
+    pipelines = [
+        ChannelPipeline(
+            call_id=path.name,
+            channel=name,
+            language=language,
+            vad=vad.stream(),
+            clock_ms=lambda: 0.0,
+            config=offline,
+            hotwords=lambda: hotwords,
+            finish=finish,
+        )
+        for name in names
+    ]
+    finals: list[list[TranscriptFinal]] = [[] for _ in names]
+    samples = 0
+    with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="transcribe") as pool:
+        for block in blocks:
+            for index, pipeline in enumerate(pipelines):
+                effects = pipeline.receive_audio(block[:, index].tobytes(), samples * 1000 // RECOGNITION_RATE_HZ)
+                finals[index] += _run(effects, pipeline, recognizer, pool)
+            samples += len(block)
+        for index, pipeline in enumerate(pipelines):
+            finals[index] += _run(pipeline.flush(), pipeline, recognizer, pool)
+    for name, said in zip(names, finals, strict=True):
+        transcripts.append(ChannelTranscript(channel=name, duration_ms=samples * 1000 // RECOGNITION_RATE_HZ, finals=tuple(said)))
+    return transcripts
+
+
+def _run(
+    effects: list[PipelineEffect], pipeline: ChannelPipeline, recognizer: Recognizer, pool: ThreadPoolExecutor
+) -> list[TranscriptFinal]:
+    finals: list[TranscriptFinal] = []
+    while effects:
+        finals += [effect.final for effect in effects if isinstance(effect, EmitFinal)]
+        asked = [effect for effect in effects if isinstance(effect, Transcribe)]
+        answers = list(pool.map(lambda ask: _decode(recognizer, ask.request), asked))
+        effects = [effect for ask, answer in zip(asked, answers, strict=True) for effect in pipeline.receive_hypothesis(ask.tag, answer)]
+    return finals
+
+
+def _decode(recognizer: Recognizer, request: RecognizeRequest) -> Hypothesis:
+    try:
+        return recognizer.recognize([request])[0]
+    except EngineError as error:
+        if not error.retryable:
+            raise
+        return recognizer.recognize([request])[0]
+
+
+def _open(path: Path, channels: Sequence[ChannelName]) -> tuple[Sequence[ChannelName], Iterator[npt.NDArray[np.int16]]]:
+    import soundfile
+
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InvalidInput(f"{path.name} is not an audio file that can be read ({error}): convert it to WAV or FLAC.") from error
+    if info.channels == 1:
+        names: Sequence[ChannelName] = ("mixed",)
+    elif info.channels == len(channels):
+        names = channels
+    else:
+        raise InvalidInput(f"{path.name} has {info.channels} channels: at most {len(channels)} can be told apart.")
+    return names, _blocks(path, info.samplerate, info.channels)
+
+
+def _blocks(path: Path, rate: int, channels: int) -> Iterator[npt.NDArray[np.int16]]:
+    """``[samples, channels]`` at 16 kHz, some seconds at a time."""
+    import soundfile
+    import soxr
+
+    stream = soxr.ResampleStream(rate, RECOGNITION_RATE_HZ, channels, dtype="float32", quality="HQ")
+    with soundfile.SoundFile(str(path)) as file:
+        while True:
+            block = file.read(_BLOCK_SECONDS * rate, dtype="float32", always_2d=True)
+            last = len(block) < _BLOCK_SECONDS * rate
+            # soxr wants one dimension for one channel.
+            out = stream.resample_chunk(block[:, 0] if channels == 1 else block, last=last).reshape(-1, channels)
+            yield np.clip(np.rint(out * 32768.0), -32768, 32767).astype("<i2")
+            if last:
+                return
