@@ -1,0 +1,378 @@
+// The one card in front, in a place of fixed height, with what can be done about it.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { CallState, Card } from '../core/callstate.ts';
+import { ownCards, waiting } from '../core/deck.ts';
+import { percent } from '../core/format.ts';
+import type { Key } from '../i18n/translate.ts';
+import { useApp } from '../ui/app.ts';
+import { Icon } from '../ui/icons.tsx';
+import { Rich } from '../ui/Rich.tsx';
+import { SourceLine } from '../ui/Source.tsx';
+import type { AgentModel } from './model.ts';
+
+export const REASONS = ['wrong_topic', 'outdated', 'inaccurate', 'wording', 'late'] as const;
+const FRESH_MS = 3000;
+/** An agent sees the age of a suggestion once it is older than this. */
+const OLD_S = 5;
+
+interface Props {
+  model: AgentModel;
+  state: CallState;
+  now: number;
+  editing: boolean;
+  setEditing: (on: boolean) => void;
+  rejecting: boolean;
+  setRejecting: (on: boolean) => void;
+  onSearch: () => void;
+}
+
+export function SuggestionArea(props: Props) {
+  const { model, state } = props;
+  const t = useApp().t.value;
+  const card = model.shownCard();
+  const own = ownCards(state.cards);
+  const index = own.findIndex((c) => c.offer.suggestion_id === card?.offer.suggestion_id);
+  const more = waiting(model.deck.value, state.cards);
+  const newest = own.at(-1);
+  const step = (by: number): void => {
+    const next = own[index + by];
+    if (next !== undefined) model.show(next.offer.suggestion_id);
+  };
+  return (
+    <section
+      class="suggestion"
+      aria-label={t('sug.title')}
+      onPointerEnter={(e) => e.pointerType === 'mouse' && model.hold('hover')}
+      onPointerLeave={() => model.release('hover')}
+    >
+      <header class="sug-head">
+        <h2>{card === null ? t('sug.title') : t(`sug.kind.${card.offer.kind}`)}</h2>
+        {card !== null && <Age at={card.at} now={props.now} ended={state.call.phase === 'ended'} />}
+        <span class="grow" />
+        {more > 0 && newest !== undefined && (
+          <button
+            type="button"
+            class="pill new"
+            data-testid="queued-count"
+            onClick={() => model.show(newest.offer.suggestion_id)}
+          >
+            {t('sug.waiting.count', { n: more })}
+          </button>
+        )}
+        {own.length > 1 && index >= 0 && (
+          <span class="stepper">
+            <button
+              type="button"
+              class="quiet"
+              disabled={index === 0}
+              aria-label={t('sug.history.prev')}
+              onClick={() => step(-1)}
+            >
+              <Icon name="left" size={14} />
+            </button>
+            <span class="num">
+              {index + 1}/{own.length}
+            </span>
+            <button
+              type="button"
+              class="quiet"
+              disabled={index === own.length - 1}
+              aria-label={t('sug.history.next')}
+              onClick={() => step(1)}
+            >
+              <Icon name="right" size={14} />
+            </button>
+          </span>
+        )}
+      </header>
+      {card === null ? (
+        <div class="card waiting" data-testid="suggestion-waiting">
+          <p class="empty">{t('sug.waiting')}</p>
+        </div>
+      ) : (
+        <PrimaryCard key={card.offer.suggestion_id} {...props} card={card} />
+      )}
+      {card !== null && <Options card={card} model={model} />}
+      <p class="sr-only" role="status" aria-live="polite">
+        {newest === undefined ? '' : t('sug.announce', { title: newest.offer.title || t('sug.kind.nothing') })}
+      </p>
+    </section>
+  );
+}
+
+function Age({ at, now, ended }: { at: string; now: number; ended: boolean }) {
+  const t = useApp().t.value;
+  const seconds = Math.floor((now - Date.parse(at)) / 1000);
+  if (ended || !(seconds > OLD_S)) return null;
+  return (
+    <span class="dim num age">
+      {seconds < 60 ? t('sug.age', { n: seconds }) : t('sug.age.min', { n: Math.floor(seconds / 60) })}
+    </span>
+  );
+}
+
+function PrimaryCard(props: Props & { card: Card }) {
+  const { model, state, card, now, editing, setEditing, rejecting, setRejecting, onSearch } = props;
+  const app = useApp();
+  const t = app.t.value;
+  const { offer } = card;
+  const actions = model.actionsOn(card);
+  const used = actions.includes('used');
+  const rejected = actions.includes('rejected');
+  const draft = state.drafts[offer.suggestion_id];
+  const fresh = now - Date.parse(card.at) < FRESH_MS;
+  const nothing = offer.kind === 'nothing';
+  return (
+    <article
+      class={`card primary${rejected ? ' rejected' : ''}${used ? ' used' : ''}${nothing ? ' nothing' : ''}`}
+      data-testid="suggestion"
+      data-suggestion-id={offer.suggestion_id}
+      data-kind={offer.kind}
+      data-article-id={offer.citations[0]?.article_id}
+      data-generated={String(offer.generated)}
+    >
+      <div class="card-title">
+        {fresh && <span class="fresh" aria-hidden="true" />}
+        <h3>{offer.title || t('sug.kind.nothing')}</h3>
+        {!nothing && <Confidence value={offer.confidence} />}
+      </div>
+      {editing ? (
+        <Editor model={model} card={card} onDone={() => setEditing(false)} />
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a long answer scrolls inside its fixed place
+        <div class="sentence" tabIndex={0} data-testid="suggestion-text">
+          {nothing ? offer.text || t('sug.nothing') : <Rich text={draft ?? offer.text} secrets={state.secrets} />}
+          {draft !== undefined && <span class="caret" aria-hidden="true" />}
+        </div>
+      )}
+      {offer.generated || draft !== undefined ? (
+        <p class="generated" data-testid="generated-label">
+          <Icon name="info" size={14} /> {t(draft === undefined ? 'sug.generated' : 'sug.drafting')}
+        </p>
+      ) : null}
+      {!nothing && <SourceLine citations={offer.citations} />}
+      {!editing && (
+        <div class="actions">
+          {nothing ? (
+            <button type="button" class="primary" data-testid="sug-search" onClick={onSearch}>
+              <Icon name="search" size={14} /> {t('sug.nothing.do')}
+            </button>
+          ) : (
+            <>
+              <button
+                type="button"
+                class={used ? 'done' : 'primary'}
+                data-testid="feedback-used"
+                aria-pressed={used}
+                aria-keyshortcuts="Alt+1"
+                title="Alt+1"
+                onClick={() => model.adopt(card, 0)}
+              >
+                <Icon name="check" size={14} /> {t(used ? 'sug.adopted' : 'sug.adopt')}
+              </button>
+              <button type="button" data-testid="feedback-copied" onClick={() => void model.copy(card, offer.text)}>
+                {t('sug.copy')}
+              </button>
+              <button
+                type="button"
+                data-testid="feedback-edit"
+                aria-keyshortcuts="Alt+E"
+                title="Alt+E"
+                onClick={() => setEditing(true)}
+              >
+                {t(actions.includes('edited') ? 'sug.edited' : 'sug.edit')}
+              </button>
+            </>
+          )}
+          <span class="grow" />
+          <RejectMenu
+            open={rejecting}
+            setOpen={setRejecting}
+            rejected={rejected}
+            onPick={(reason) => model.feedback(card, 'rejected', { reason })}
+          />
+        </div>
+      )}
+    </article>
+  );
+}
+
+export function Confidence({ value }: { value: number }) {
+  const t = useApp().t.value;
+  const level = value >= 0.75 ? 'high' : value >= 0.5 ? 'mid' : 'low';
+  return (
+    <span class={`confidence ${level}`} title={`${t('sug.confidence')} ${percent(value)}`} data-testid="confidence">
+      <span class="bars" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      <span class="sr-only">{t('sug.confidence')} </span>
+      <span class="num">{percent(value)}</span>
+    </span>
+  );
+}
+
+function Editor({ model, card, onDone }: { model: AgentModel; card: Card; onDone: () => void }) {
+  const t = useApp().t.value;
+  const area = useRef<HTMLTextAreaElement>(null);
+  const [text, setText] = useState(model.spoken(card.offer.text));
+  useEffect(() => {
+    model.hold('edit');
+    const el = area.current;
+    el?.focus();
+    el?.setSelectionRange(el.value.length, el.value.length);
+    return () => model.release('edit');
+  }, [model]);
+  const save = async (): Promise<void> => {
+    model.feedback(card, 'edited', { text });
+    await navigator.clipboard?.writeText(text).catch(() => undefined);
+    onDone();
+  };
+  return (
+    <div class="editor">
+      <textarea
+        ref={area}
+        value={text}
+        aria-label={t('sug.edit.label')}
+        data-testid="edit-text"
+        maxLength={2000}
+        onInput={(e) => setText(e.currentTarget.value)}
+        onKeyDown={(e) => {
+          if (e.key === 'Escape') {
+            e.stopPropagation();
+            onDone();
+          } else if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) void save();
+        }}
+      />
+      <div class="actions">
+        <button
+          type="button"
+          class="primary"
+          data-testid="edit-done"
+          disabled={text.trim() === ''}
+          onClick={() => void save()}
+        >
+          {t('sug.edit.done')}
+        </button>
+        <button type="button" data-testid="edit-cancel" onClick={onDone}>
+          {t('common.cancel')}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function RejectMenu(props: {
+  open: boolean;
+  setOpen: (on: boolean) => void;
+  rejected: boolean;
+  onPick: (reason: string) => void;
+}) {
+  const { open, setOpen, rejected, onPick } = props;
+  const t = useApp().t.value;
+  const menu = useRef<HTMLDivElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!open) return;
+    menu.current?.querySelector('button')?.focus();
+    const away = (e: PointerEvent): void => {
+      if (!(e.target instanceof Node) || menu.current?.parentElement?.contains(e.target) !== true) setOpen(false);
+    };
+    document.addEventListener('pointerdown', away);
+    return () => document.removeEventListener('pointerdown', away);
+  }, [open, setOpen]);
+  const close = (): void => {
+    setOpen(false);
+    button.current?.focus();
+  };
+  return (
+    <div class="menu-wrap">
+      <button
+        ref={button}
+        type="button"
+        class="quiet"
+        data-testid="feedback-rejected"
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-keyshortcuts="Alt+X"
+        title="Alt+X"
+        onClick={() => setOpen(!open)}
+      >
+        {t(rejected ? 'sug.rejected' : 'sug.reject')} <Icon name="down" size={12} />
+      </button>
+      {open && (
+        <div
+          ref={menu}
+          class="menu"
+          role="menu"
+          tabIndex={-1}
+          aria-label={t('sug.reject')}
+          onKeyDown={(e) => {
+            const items = [...(menu.current?.querySelectorAll('button') ?? [])];
+            const at = items.indexOf(document.activeElement as HTMLButtonElement);
+            if (e.key === 'Escape') close();
+            else if (e.key === 'ArrowDown') items[(at + 1) % items.length]?.focus();
+            else if (e.key === 'ArrowUp') items[(at - 1 + items.length) % items.length]?.focus();
+            else return;
+            e.preventDefault();
+            e.stopPropagation();
+          }}
+        >
+          {REASONS.map((reason) => (
+            <button
+              key={reason}
+              type="button"
+              role="menuitem"
+              data-testid={`reject-${reason}`}
+              onClick={() => {
+                onPick(reason);
+                close();
+              }}
+            >
+              {t(`sug.reason.${reason}` as Key)}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Options({ card, model }: { card: Card; model: AgentModel }) {
+  const t = useApp().t.value;
+  const options = card.offer.options.slice(0, 2);
+  if (options.length === 0) return <div class="options none" />;
+  return (
+    <details class="options" data-testid="options">
+      <summary>
+        <span class="dim">{t('sug.options')}</span>
+        <span class="option-titles">{options.map((o, i) => `${i + 2} ${o.title}`).join(' · ')}</span>
+      </summary>
+      {options.map((option, i) => (
+        <div
+          key={option.citation.passage_id}
+          class="option"
+          data-testid="option"
+          data-article-id={option.citation.article_id}
+        >
+          <h4>
+            {option.title} <Confidence value={option.confidence} />
+          </h4>
+          <p>
+            <Rich text={option.text} />
+          </p>
+          <SourceLine citations={[option.citation]} />
+          <div class="actions">
+            <button type="button" class="small" title={`Alt+${i + 2}`} onClick={() => model.adopt(card, i + 1)}>
+              {t('sug.adopt')}
+            </button>
+            <button type="button" class="small" onClick={() => void model.copy(card, option.text)}>
+              {t('sug.copy')}
+            </button>
+          </div>
+        </div>
+      ))}
+    </details>
+  );
+}

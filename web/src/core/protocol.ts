@@ -1,0 +1,49 @@
+// The messages of the live feed, subprotocol "pangting.feed.v1". Payload types come from the Python domain (src/gen/types.ts).
+import type { Call, EventEnvelope, TranscriptPartial } from '../gen/types.ts';
+
+export const FEED_PROTOCOL = 'pangting.feed.v1';
+
+export type CallEvent = EventEnvelope['event'];
+export type Channel = TranscriptPartial['channel'];
+export type EventOf<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;
+export type FeedbackAction = EventOf<'suggestion_feedback'>['action'];
+export type ArtifactKind = EventOf<'artifact_ready'>['kind'];
+export const ARTIFACT_KINDS: readonly ArtifactKind[] = ['summary', 'ticket', 'qa'];
+
+export interface User {
+  user_id: string;
+  username: string;
+  display_name: string;
+  roles: string[];
+  org_id: string;
+}
+
+export interface Feedback {
+  call_id: string;
+  suggestion_id: string;
+  action: FeedbackAction;
+  text?: string;
+  reason?: string;
+}
+
+export type CallMessage =
+  | { type: 'call_opened'; call: Call }
+  | { type: 'event'; call_id: string; envelope: EventEnvelope }
+  | { type: 'partial'; call_id: string; partial: TranscriptPartial }
+  | { type: 'speech'; call_id: string; channel: Channel; speaking: boolean; at_ms: number }
+  | { type: 'reply_delta'; call_id: string; suggestion_id: string; text: string }
+  | { type: 'secrets'; call_id: string; values: Record<string, string> };
+
+export type ServerMessage =
+  | { type: 'welcome'; user: User; server_time: string; heartbeat_s: number }
+  | CallMessage
+  | { type: 'ack'; client_id: string }
+  | { type: 'heartbeat' }
+  | { type: 'problem'; title: string; detail: string };
+
+export type ClientMessage =
+  | { type: 'hello'; ticket: string; resume: Record<string, number> }
+  | { type: 'watch'; call_id: string; after_seq: number }
+  | { type: 'unwatch'; call_id: string }
+  | ({ type: 'feedback'; client_id: string } & Feedback)
+  | { type: 'pong' };

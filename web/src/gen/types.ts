@@ -1,0 +1,415 @@
+// Generated from schema.json by scripts/gen-types.mjs. Do not edit.
+
+export interface PangtingFeed {
+  [k: string]: unknown;
+}
+/**
+ * One version of one article in one language. ``answer`` is the approved sentence an agent may say verbatim.
+ */
+export interface Article {
+  answer: string;
+  article_id: string;
+  body: string;
+  channels: string[];
+  domain: string;
+  intent: string;
+  kind: 'faq' | 'article';
+  language: string;
+  owner: string;
+  products: string[];
+  questions: string[];
+  source: string;
+  state: 'draft' | 'reviewed' | 'published' | 'expired' | 'retired';
+  tags: string[];
+  title: string;
+  valid_from: string | null;
+  valid_to: string | null;
+  version: number;
+}
+/**
+ * One version of one artifact of a call.
+ */
+export interface Artifact {
+  body: Summary | TicketClassification | QaScorecard;
+  kind: 'summary' | 'ticket' | 'qa';
+  version: number;
+}
+/**
+ * ``method``: ``extractive`` (no model) or ``llm``; generated text is labelled on screen.
+ */
+export interface Summary {
+  actions: Statement[];
+  commitments: Statement[];
+  follow_ups: Statement[];
+  language: string;
+  method: 'extractive' | 'llm';
+  model: string;
+  overall: string;
+  problems: Statement[];
+}
+/**
+ * One sentence of a summary with the utterances it rests on.
+ */
+export interface Statement {
+  text: string;
+  utterance_ids: string[];
+}
+/**
+ * Ids of the two-level taxonomy, with alternatives, the evidence and suggested measures.
+ */
+export interface TicketClassification {
+  alternatives: CategoryScore[];
+  confidence: number;
+  evidence: string[];
+  level1: string;
+  level2: string;
+  measures: string[];
+  taxonomy_version: string;
+}
+/**
+ * A ticket category with its confidence in [0, 1].
+ */
+export interface CategoryScore {
+  confidence: number;
+  level1: string;
+  level2: string;
+}
+/**
+ * ``score`` in [0, 100]: points over applicable maximum; 0 when a fatal item failed.
+ */
+export interface QaScorecard {
+  fatal: boolean;
+  items: QaItem[];
+  rubric_version: string;
+  score: number;
+}
+/**
+ * One answered question of the rubric. ``not_scorable``: the recognition was too poor to say.
+ */
+export interface QaItem {
+  answer: 'pass' | 'fail' | 'na' | 'not_scorable';
+  confidence: number;
+  evidence: Evidence[];
+  fatal: boolean;
+  item_id: string;
+  max_points: number;
+  points: number;
+  reason: string;
+  section: string;
+}
+/**
+ * The words a score rests on, and where to hear them.
+ */
+export interface Evidence {
+  channel: 'customer' | 'agent' | 'mixed';
+  confidence: number;
+  end_ms: number;
+  quote: string;
+  start_ms: number;
+  utterance_id: string;
+}
+/**
+ * After-call work gave up on an artifact after its retries; it can be run again.
+ */
+export interface ArtifactFailed {
+  kind: 'summary' | 'ticket' | 'qa';
+  reason: string;
+  type: 'artifact_failed';
+}
+/**
+ * The artifact itself is in the store under (call, kind, version).
+ */
+export interface ArtifactReady {
+  kind: 'summary' | 'ticket' | 'qa';
+  type: 'artifact_ready';
+  version: number;
+}
+/**
+ * Where the time of one final went, in ms. ``after_speech_ms``: from the end of speech to the final.
+ */
+export interface AsrTimings {
+  after_speech_ms: number;
+  batch_size: number;
+  decode_ms: number;
+  endpoint_ms: number;
+  queue_ms: number;
+  window_ms: number;
+}
+/**
+ * What lists and pages need to know of a call; the projection row has the same fields.
+ */
+export interface Call {
+  agent_id: string | null;
+  alerts: number;
+  artifacts: string[];
+  call_id: string;
+  duration_ms: number;
+  end_reason: string;
+  external_id: string;
+  intents: string[];
+  language: string;
+  last_seq: number;
+  org_id: string;
+  phase: 'new' | 'live' | 'ended';
+  protocol: string;
+  started_at: string | null;
+  suggestions: number;
+  suggestions_used: number;
+  utterances: number;
+}
+export interface CallEnded {
+  duration_ms: number;
+  reason: 'hangup' | 'peer_closed' | 'error' | 'interrupted' | 'duplicate';
+  type: 'call_ended';
+}
+export interface CallStarted {
+  agent_id: string | null;
+  direction: 'inbound' | 'outbound';
+  external_id: string;
+  language: string;
+  legs: LegFormat[];
+  metadata: {
+    [k: string]: string;
+  };
+  protocol: string;
+  started_at: string;
+  type: 'call_started';
+}
+/**
+ * How one leg of a call arrives on the wire (mono; multi-channel streams are split by the parser).
+ */
+export interface LegFormat {
+  channel: 'customer' | 'agent' | 'mixed';
+  encoding: 'pcm_s16le' | 'pcmu' | 'pcma';
+  sample_rate_hz: number;
+}
+export interface ChecklistTicked {
+  checklist_id: string;
+  step_id: string;
+  type: 'checklist_ticked';
+  utterance_id: string;
+}
+/**
+ * A source pinned to article version and passage span (of the body).
+ */
+export interface Citation {
+  article_id: string;
+  end: number;
+  passage_id: string;
+  quote: string;
+  section: string;
+  start: number;
+  title: string;
+  valid_from: string | null;
+  valid_to: string | null;
+  version: number;
+}
+export interface ComplianceAlerted {
+  channel: 'customer' | 'agent' | 'mixed';
+  kind: string;
+  quote: string;
+  rule_id: string;
+  severity: 'info' | 'warn' | 'critical';
+  type: 'compliance_alerted';
+  utterance_id: string;
+}
+/**
+ * A term the recogniser's output was corrected to; the original is kept. ``start``/``end`` index the corrected text.
+ */
+export interface Correction {
+  corrected: string;
+  end: number;
+  original: string;
+  reason: 'lexicon' | 'itn' | 'person';
+  start: number;
+}
+/**
+ * A part of the copilot stopped or started helping during this call; the rest goes on.
+ */
+export interface Degraded {
+  part: 'recognition' | 'retrieval' | 'generation' | 'recording';
+  reason: string;
+  state: 'down' | 'up';
+  type: 'degraded';
+}
+/**
+ * A stored event. ``seq`` counts from 1 within the call without holes; ``epoch`` is the ownership under which it was written.
+ */
+export interface EventEnvelope {
+  at: string;
+  call_id: string;
+  epoch: number;
+  event:
+    | CallStarted
+    | UtteranceFinal
+    | IntentDetected
+    | SlotFilled
+    | ChecklistTicked
+    | ComplianceAlerted
+    | SuggestionOffered
+    | SuggestionFeedback
+    | MediaGapRecorded
+    | Degraded
+    | CallEnded
+    | ArtifactReady
+    | ArtifactFailed
+    | Redacted;
+  org_id: string;
+  schema_version: number;
+  seq: number;
+}
+/**
+ * A final, masked.
+ */
+export interface UtteranceFinal {
+  channel: 'customer' | 'agent' | 'mixed';
+  confidence: number;
+  corrections: Correction[];
+  end_ms: number;
+  language: string;
+  start_ms: number;
+  text: string;
+  timings: AsrTimings;
+  type: 'utterance_final';
+  utterance_id: string;
+  words: Word[];
+}
+/**
+ * One word (en) or character (zh). Times in ms of media time; ``confidence`` in [0, 1].
+ */
+export interface Word {
+  confidence: number;
+  end_ms: number;
+  start_ms: number;
+  text: string;
+}
+export interface IntentDetected {
+  alternatives: IntentScore[];
+  confidence: number;
+  intent: string;
+  type: 'intent_detected';
+  utterance_id: string;
+  why: IntentReason[];
+}
+/**
+ * An alternative with its score in [0, 1].
+ */
+export interface IntentScore {
+  confidence: number;
+  intent: string;
+}
+/**
+ * One piece of evidence: the nearest exemplar, or the rule that matched.
+ */
+export interface IntentReason {
+  detail: string;
+  kind: 'exemplar' | 'rule' | 'model';
+  score: number;
+}
+/**
+ * ``value`` is normalised (``3000.00``, ``2026-11-22``) or a PII token, never a PII value.
+ */
+export interface SlotFilled {
+  name: string;
+  spoken: string;
+  type: 'slot_filled';
+  utterance_id: string;
+  value: string;
+}
+/**
+ * See ``copilot.domain.suggestions.Suggestion``, whose fields these are.
+ */
+export interface SuggestionOffered {
+  at_ms: number;
+  citations: Citation[];
+  confidence: number;
+  generated: boolean;
+  intent: string;
+  kind: 'faq' | 'article' | 'reply' | 'alert' | 'action' | 'nothing';
+  model: string;
+  options: SuggestionOption[];
+  replaces: string | null;
+  stages: Stage[];
+  suggestion_id: string;
+  text: string;
+  title: string;
+  total_ms: number;
+  trigger: string;
+  type: 'suggestion_offered';
+}
+/**
+ * A second or third answer, shown collapsed.
+ */
+export interface SuggestionOption {
+  citation: Citation;
+  confidence: number;
+  text: string;
+  title: string;
+}
+/**
+ * One stage of the way from speech end to screen. Names: ``asr_endpoint asr_queue asr_decode mask store intent retrieve suggest``.
+ */
+export interface Stage {
+  ms: number;
+  name: string;
+}
+export interface SuggestionFeedback {
+  action: 'used' | 'copied' | 'edited' | 'rejected';
+  reason: string;
+  suggestion_id: string;
+  text: string;
+  type: 'suggestion_feedback';
+  user_id: string;
+}
+export interface MediaGapRecorded {
+  channel: 'customer' | 'agent' | 'mixed';
+  duration_ms: number;
+  reason: string;
+  start_ms: number;
+  type: 'media_gap';
+}
+/**
+ * The contents of these events were rewritten because PII was found late.
+ */
+export interface Redacted {
+  seqs: number[];
+  type: 'redacted';
+}
+/**
+ * One article found, by its best passage. ``scores`` per ranker explain ``score``; ``confidence`` in [0, 1] is that it answers.
+ */
+export interface Hit {
+  article: Article;
+  confidence: number;
+  passage: Passage;
+  score: number;
+  scores: {
+    [k: string]: number;
+  };
+}
+/**
+ * A retrievable piece of an article. ``start``/``end`` index the article's body (0, 0 for title and questions).
+ */
+export interface Passage {
+  article_id: string;
+  end: number;
+  kind: 'question' | 'answer' | 'body';
+  language: string;
+  passage_id: string;
+  section: string;
+  start: number;
+  text: string;
+  version: number;
+}
+/**
+ * The open utterance so far. ``stable`` is committed and only ever grows; ``unstable`` may change. Replaces the previous partial.
+ */
+export interface TranscriptPartial {
+  channel: 'customer' | 'agent' | 'mixed';
+  end_ms: number;
+  language: string;
+  stable: string;
+  start_ms: number;
+  unstable: string;
+  utterance_id: string;
+}

@@ -1,0 +1,79 @@
+import { effect } from '@preact/signals';
+import { render } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { AgentPage } from './agent/AgentPage.tsx';
+import { Enrol } from './auth/Enrol.tsx';
+import { SignIn } from './auth/SignIn.tsx';
+import { CallPage } from './supervisor/CallPage.tsx';
+import { CallsPage } from './supervisor/CallsPage.tsx';
+import { App, AppProvider, homeOf, useApp } from './ui/app.ts';
+import { Link, Notice, Shell } from './ui/Shell.tsx';
+import './ui/base.css';
+import './agent/agent.css';
+import './supervisor/supervisor.css';
+
+function Root() {
+  const app = useApp();
+  const path = app.path.value;
+  const session = app.session.value;
+  const [token, setToken] = useState('');
+  useEffect(() => {
+    if (path !== '/enrol' || location.hash.length < 2) return;
+    setToken(decodeURIComponent(location.hash.slice(1)));
+    // A one-time token has no place in the history.
+    history.replaceState(null, '', '/enrol');
+  }, [path]);
+  useEffect(() => {
+    if (session !== null && path === '/') app.go(homeOf(session.user.roles), true);
+  }, [app, path, session]);
+
+  if (path === '/enrol') return token === '' && location.hash.length > 1 ? null : <Enrol key={token} token={token} />;
+  if (session === null) {
+    return (
+      <>
+        <SignIn />
+        <Notice />
+      </>
+    );
+  }
+  if (path === '/') return null;
+  if (path === '/agent') return <AgentPage />;
+  if (path === '/calls') return <CallsPage />;
+  const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
+  if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;
+  return (
+    <Shell>
+      <main id="main" class="calls">
+        <p class="empty big-empty">
+          {app.t.value('nav.notfound')} · <Link to="/">{app.t.value('nav.home')}</Link>
+        </p>
+      </main>
+    </Shell>
+  );
+}
+
+const app = new App({
+  local: localStorage,
+  session: sessionStorage,
+  location,
+  history,
+  languages: navigator.languages,
+});
+effect(() => {
+  document.documentElement.lang = app.language.value === 'zh' ? 'zh-CN' : 'en';
+  document.title = app.language.value === 'zh' ? '旁听' : 'Pangting';
+});
+effect(() => {
+  if (app.theme.value === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = app.theme.value;
+});
+window.addEventListener('popstate', () => app.routeChanged());
+const root = document.getElementById('app');
+if (root !== null) {
+  render(
+    <AppProvider value={app}>
+      <Root />
+    </AppProvider>,
+    root,
+  );
+}

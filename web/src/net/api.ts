@@ -1,0 +1,188 @@
+// The HTTP API under /api/v1: one typed function per call, problems (RFC 9457) as ApiError.
+
+import type { ArtifactKind, Channel, Feedback, User } from '../core/protocol.ts';
+import type { Article, Artifact, Call, EventEnvelope, Hit } from '../gen/types.ts';
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly title: string;
+  constructor(status: number, title: string, detail: string) {
+    super(detail || title);
+    this.status = status;
+    this.title = title;
+  }
+}
+
+export interface Session {
+  token: string;
+  expires_at: string;
+  user: User;
+}
+
+export interface Enrolment {
+  username: string;
+  display_name: string;
+  roles: string[];
+  expires_at: string;
+}
+
+export interface Labels {
+  intents: Record<string, string>;
+  categories: Record<string, string>;
+  rubric_items: Record<string, { name: string; description: string; section: string }>;
+  rubric_sections: Record<string, string>;
+  checklists: { id: string; name: string; intents: string[]; steps: { id: string; name: string; hint: string }[] }[];
+  compliance_rules: Record<string, { name: string; advice: string; severity: string }>;
+}
+
+export interface Leg {
+  channel: Channel;
+  sample_rate_hz: number;
+  duration_ms: number;
+  gaps: { start_ms: number; duration_ms: number; reason: string }[];
+}
+
+export type PartState = { state: 'up' | 'down' | 'off'; detail: string };
+export interface Status {
+  version: string;
+  ready: boolean;
+  parts: Record<string, PartState>;
+  capacity: { live_calls: number; max_calls: number };
+}
+
+type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
+
+const BASE = '/api/v1';
+
+export class Api {
+  readonly #fetch: Fetch;
+  readonly #token: () => string | null;
+  readonly #onUnauthenticated: () => void;
+
+  constructor(fetch: Fetch, token: () => string | null, onUnauthenticated: () => void) {
+    this.#fetch = fetch;
+    this.#token = token;
+    this.#onUnauthenticated = onUnauthenticated;
+  }
+
+  login(username: string, password: string): Promise<Session> {
+    return this.#json('POST', '/auth/login', { username, password });
+  }
+  enrolment(token: string): Promise<Enrolment> {
+    return this.#json('GET', `/auth/enrolment/${encodeURIComponent(token)}`);
+  }
+  enrol(token: string, username: string, password: string): Promise<Session> {
+    return this.#json('POST', '/auth/enrol', { token, username, password });
+  }
+  async logout(): Promise<void> {
+    await this.#request('POST', '/auth/logout', {});
+  }
+  me(): Promise<User> {
+    return this.#json('GET', '/me');
+  }
+  ticket(purpose: 'feed' | 'audio', callId?: string): Promise<{ ticket: string; expires_in_s: number }> {
+    return this.#json('POST', '/tickets', callId === undefined ? { purpose } : { purpose, call_id: callId });
+  }
+  calls(query: {
+    limit?: number;
+    cursor?: string;
+    phase?: string;
+  }): Promise<{ calls: Call[]; next_cursor: string | null }> {
+    return this.#json('GET', `/calls${search(query)}`);
+  }
+  call(id: string): Promise<Call> {
+    return this.#json('GET', `/calls/${encodeURIComponent(id)}`);
+  }
+  events(id: string, after: number, limit = 1000): Promise<{ events: EventEnvelope[] }> {
+    return this.#json('GET', `/calls/${encodeURIComponent(id)}/events${search({ after, limit })}`);
+  }
+  /** Every event after ``after``, page by page. */
+  async allEvents(id: string, after = 0): Promise<EventEnvelope[]> {
+    const out: EventEnvelope[] = [];
+    for (;;) {
+      const { events } = await this.events(id, out.at(-1)?.seq ?? after);
+      if (events.length === 0) return out;
+      out.push(...events);
+      if (events.length < 1000) return out;
+    }
+  }
+  artifacts(id: string): Promise<{ artifacts: Artifact[] }> {
+    return this.#json('GET', `/calls/${encodeURIComponent(id)}/artifacts`);
+  }
+  async rerun(id: string, kind: ArtifactKind): Promise<void> {
+    await this.#request('POST', `/calls/${encodeURIComponent(id)}/artifacts/${kind}/rerun`, {});
+  }
+  legs(id: string): Promise<{ legs: Leg[] }> {
+    return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio`);
+  }
+  peaks(id: string, channel: Channel, buckets: number): Promise<{ peaks: number[] }> {
+    return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio/${channel}/peaks${search({ buckets })}`);
+  }
+  audioUrl(id: string, channel: Channel, ticket: string): string {
+    return `${BASE}/calls/${encodeURIComponent(id)}/audio/${channel}.wav${search({ ticket })}`;
+  }
+  /** Used only when the page goes away with feedback the feed has not acknowledged: the request outlives the page. */
+  async feedbackOnLeave(feedback: Feedback): Promise<void> {
+    const { call_id, ...body } = feedback;
+    await this.#request('POST', `/calls/${encodeURIComponent(call_id)}/feedback`, body, { keepalive: true });
+  }
+  kbSearch(q: string, language: string, signal?: AbortSignal): Promise<{ hits: Hit[] }> {
+    return this.#json(
+      'GET',
+      `/kb/search${search({ q, language, top_k: 5 })}`,
+      undefined,
+      signal === undefined ? {} : { signal },
+    );
+  }
+  article(id: string, language: string): Promise<Article> {
+    return this.#json('GET', `/kb/articles/${encodeURIComponent(id)}${search({ language })}`);
+  }
+  labels(language: string): Promise<Labels> {
+    return this.#json('GET', `/bank/labels${search({ language })}`);
+  }
+  status(): Promise<Status> {
+    return this.#json('GET', '/status');
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<T> {
+    const response = await this.#request(method, path, body, init);
+    return (await response.json()) as T;
+  }
+
+  async #request(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Response> {
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    const token = this.#token();
+    if (token !== null) headers.Authorization = `Bearer ${token}`;
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    let response: Response;
+    try {
+      response = await this.#fetch(`${BASE}${path}`, {
+        ...init,
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      if (init.signal?.aborted) throw cause;
+      throw new ApiError(0, 'network', '');
+    }
+    if (response.ok) return response;
+    if (response.status === 401 && token !== null) this.#onUnauthenticated();
+    let title = response.statusText;
+    let detail = '';
+    try {
+      const problem = (await response.json()) as { title?: string; detail?: unknown };
+      title = problem.title ?? title;
+      if (typeof problem.detail === 'string') detail = problem.detail;
+    } catch {
+      // not a problem document: the status line has to do
+    }
+    throw new ApiError(response.status, title, detail);
+  }
+}
+
+function search(params: Record<string, string | number | undefined>): string {
+  const entries = Object.entries(params).filter(([, v]) => v !== undefined && v !== '');
+  if (entries.length === 0) return '';
+  return `?${new URLSearchParams(entries.map(([k, v]) => [k, String(v)])).toString()}`;
+}

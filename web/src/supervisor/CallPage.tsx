@@ -1,0 +1,255 @@
+// One call: recording, transcript, artifacts, and for operators where the time of every suggestion went.
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { typing } from '../agent/AgentPage.tsx';
+import { latestIntents } from '../agent/Understanding.tsx';
+import { Artifacts } from '../artifacts/Artifacts.tsx';
+import { spokenAt } from '../core/audio.ts';
+import type { CallState } from '../core/callstate.ts';
+import { ownCards } from '../core/deck.ts';
+import { clock, moment, percent } from '../core/format.ts';
+import { ApiError, type Leg } from '../net/api.ts';
+import { useApp } from '../ui/app.ts';
+import { Icon } from '../ui/icons.tsx';
+import { Rich } from '../ui/Rich.tsx';
+import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
+import { jumpTo, Transcript } from '../ui/Transcript.tsx';
+import { CallModel } from './callmodel.ts';
+import { Legend, Player, type PlayerHandle } from './Player.tsx';
+
+export function CallPage({ callId }: { callId: string }) {
+  const app = useApp();
+  const t = app.t.value;
+  const model = useMemo(() => new CallModel(app, callId), [app, callId]);
+  const player = useRef<PlayerHandle>(null);
+  const [legs, setLegs] = useState<Leg[] | null>(null);
+  const [heard, setHeard] = useState<string | null>(null);
+  const [pointed, setPointed] = useState<string | null>(null);
+
+  useEffect(() => {
+    void model.start();
+    return () => model.stop();
+  }, [model]);
+
+  const state = model.state.value;
+  const error = model.error.value;
+  const ended = state?.call.phase === 'ended';
+  useEffect(() => {
+    if (!ended) return;
+    app.api
+      .legs(callId)
+      .then((found) => setLegs(found.legs))
+      .catch(() => setLegs([]));
+  }, [app, callId, ended]);
+
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent): void => {
+      if (e.key !== ' ' || e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
+      if (e.target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(e.target.tagName)) return;
+      e.preventDefault();
+      player.current?.toggle();
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, []);
+
+  const utterances = state?.utterances ?? [];
+  const onTime = useCallback(
+    (ms: number, playing: boolean): void => {
+      const now = spokenAt(utterances, ms);
+      setHeard((before) => (now === null && playing ? before : now));
+      if (playing) setPointed(null);
+    },
+    [utterances],
+  );
+  const showUtterance = (id: string): void => {
+    setPointed(id);
+    jumpTo(id);
+  };
+
+  if (error !== null && state === null) {
+    const missing = error instanceof ApiError && error.status === 404;
+    return (
+      <Shell>
+        <main id="main" class="call-page">
+          <Link to="/calls">{t('page.back')}</Link>
+          {missing ? (
+            <p class="empty big-empty" role="alert">
+              {t('error.notfound')}
+            </p>
+          ) : (
+            <ErrorBox error={error} onRetry={() => void model.start()} />
+          )}
+        </main>
+      </Shell>
+    );
+  }
+  return (
+    <Shell>
+      <main id="main" class="call-page" data-testid="call-page" data-call-id={callId}>
+        {state === null ? <Skeleton lines={10} /> : <Head state={state} />}
+        {state !== null && (
+          <>
+            {ended && legs !== null && legs.length > 0 && (
+              <div class="player-card">
+                <Player handle={player} callId={callId} legs={legs} state={state} onTime={onTime} />
+                <Legend />
+              </div>
+            )}
+            {ended && legs?.length === 0 && <p class="empty">{t('page.audio.none')}</p>}
+            {!ended && <p class="empty">{t('page.audio.live')}</p>}
+            <div class="two">
+              <section class="talk-column" aria-label={t('page.transcript')}>
+                <header class="talk-head">
+                  <h2>{t('page.transcript')}</h2>
+                </header>
+                <Transcript
+                  state={state}
+                  active={pointed ?? heard}
+                  follow={ended ? 'active' : 'end'}
+                  {...(ended && (legs?.length ?? 0) > 0 ? { onSeek: (u) => player.current?.play(u.start_ms) } : {})}
+                />
+              </section>
+              <div class="side">
+                {ended ? (
+                  <Artifacts
+                    state={state}
+                    artifacts={model.artifacts.value}
+                    onUtterance={showUtterance}
+                    {...((legs?.length ?? 0) > 0
+                      ? {
+                          onPlay: (e) => {
+                            showUtterance(e.utterance_id);
+                            player.current?.play(e.start_ms, e.end_ms, e.channel === 'mixed' ? 'both' : e.channel);
+                          },
+                        }
+                      : {})}
+                    onRerun={(kind) => void model.rerun(kind)}
+                  />
+                ) : null}
+                <SuggestionLog state={state} />
+              </div>
+            </div>
+          </>
+        )}
+      </main>
+    </Shell>
+  );
+}
+
+function Head({ state }: { state: CallState }) {
+  const app = useApp();
+  const t = app.t.value;
+  const { call } = state;
+  const alerts = state.alerts.length;
+  return (
+    <header class="page-head call-head">
+      <Link to="/calls" class="back">
+        <Icon name="left" size={14} />
+        <span class="sr-only">{t('page.back')}</span>
+      </Link>
+      <h1 class="num">{moment(call.started_at, app.language.value, new Date()) || call.call_id}</h1>
+      <span class={`phase ${call.phase}`} data-testid="call-phase" data-phase={call.phase}>
+        <i aria-hidden="true" /> {t(`call.${call.phase}`)}
+      </span>
+      <span class="num">{clock(call.duration_ms)}</span>
+      <span class="dim">
+        {t('channel.agent')}{' '}
+        {(call as typeof call & { agent_name?: string }).agent_name ?? call.agent_id ?? t('calls.noagent')}
+      </span>
+      {call.end_reason !== '' && <span class="dim">{app.word(`call.end.${call.end_reason}`, call.end_reason)}</span>}
+      <span class="chips">
+        {latestIntents(state)
+          .reverse()
+          .map((i) => (
+            <span key={i.intent} class="chip static">
+              {app.intentName(i.intent)} <span class="num dim">{percent(i.confidence)}</span>
+            </span>
+          ))}
+      </span>
+      {alerts > 0 && (
+        <span class="alert-count">
+          <Icon name="alert" size={14} /> {alerts}
+        </span>
+      )}
+      <code class="dim call-id">{call.call_id}</code>
+    </header>
+  );
+}
+
+const STAGES = ['asr_endpoint', 'asr_queue', 'asr_decode', 'mask', 'store', 'intent', 'retrieve', 'suggest'];
+
+function SuggestionLog({ state }: { state: CallState }) {
+  const app = useApp();
+  const t = app.t.value;
+  const cards = ownCards(state.cards);
+  const present = new Set(cards.flatMap((c) => c.offer.stages.map((s) => s.name)));
+  const stages = [...STAGES.filter((s) => present.has(s)), ...[...present].filter((s) => !STAGES.includes(s))];
+  return (
+    <details class="sug-log" data-testid="suggestion-log">
+      <summary>
+        {t('page.suggestions')} <span class="badge num">{cards.length}</span>
+      </summary>
+      {cards.length === 0 ? (
+        <p class="empty">{t('page.suggestions.none')}</p>
+      ) : (
+        <>
+          <ol>
+            {cards.map((c) => (
+              <li key={c.offer.suggestion_id} data-suggestion-id={c.offer.suggestion_id}>
+                <p>
+                  <span class="num dim">{clock(c.offer.at_ms)}</span>{' '}
+                  <strong>{c.offer.title || t('sug.kind.nothing')}</strong>{' '}
+                  <span class="dim">
+                    {c.feedback.length === 0
+                      ? t('feedback.none')
+                      : c.feedback.map((a) => t(`feedback.${a}`)).join('、')}
+                  </span>
+                </p>
+                <p class="dim">
+                  <Rich text={c.offer.text} />
+                </p>
+              </li>
+            ))}
+          </ol>
+          <div class="table-wrap">
+            <table class="stages">
+              <thead>
+                <tr>
+                  <th scope="col">{t('page.stage')} (ms)</th>
+                  {stages.map((s) => (
+                    <th key={s} scope="col" class="right">
+                      {app.word(`stage.${s}`, s)}
+                    </th>
+                  ))}
+                  <th scope="col" class="right">
+                    {t('page.total')}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {cards.map((c) => (
+                  <tr key={c.offer.suggestion_id}>
+                    <th scope="row" class="num">
+                      {clock(c.offer.at_ms)}
+                    </th>
+                    {stages.map((s) => {
+                      const stage = c.offer.stages.find((x) => x.name === s);
+                      return (
+                        <td key={s} class="num right">
+                          {stage === undefined ? '–' : Math.round(stage.ms)}
+                        </td>
+                      );
+                    })}
+                    <td class="num right">
+                      <strong>{Math.round(c.offer.total_ms)}</strong>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
+    </details>
+  );
+}
