@@ -42,6 +42,7 @@ def options(
 app.command("serve")(operate.serve)
 app.command("status")(operate.status)
 app.command("schemas")(operate.schemas)
+app.command("reference", hidden=True)(operate.reference)
 app.command("transcribe")(transcribe.transcribe)
 app.command("play")(play.play)
 app.add_typer(models.app, name="models")

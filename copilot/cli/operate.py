@@ -59,3 +59,11 @@ def schemas(
     out.mkdir(parents=True, exist_ok=True)
     (out / "pangting.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     typer.echo(str(out / "pangting.json"))
+
+
+def reference(out: Annotated[Path, typer.Option("--out", help="Directory of the reference pages.")] = Path("docs/reference")) -> None:
+    """Write the reference pages that are made from the code."""
+    from copilot.cli.reference import write
+
+    for path in write(out):
+        typer.echo(str(path))
