@@ -29,7 +29,8 @@ _ZH_FILLERS = re.compile(
 _EN_FILLERS = re.compile(r"\b(?:uh+|um+|erm*|hmm+|well|you know|i mean|hello|hi|please|could you tell me|i(?: would|'d) like to know)\b")
 _ZH_STOP_TEXT = (
     "的 了 吗 呢 啊 呀 吧 嘛 哦 哈 啦 呗 和 与 及 或 在 是 就 都 也 还 又 很 我 你 您 他 她 它 我们 你们 他们 这 那 这个 那个 一个 "
-    "一下 个 里 上 下 对 什么 怎么 怎么办 怎样 如何 可以 能 要 会 有 没有 给 把 被 从 到 请 想 说 知道 时候 现在 然后 因为 所以 但是 如果 的话"
+    "一下 个 里 上 下 对 "
+    "什么 怎么 怎么办 怎样 如何 可以 能 要 会 有 没有 给 把 被 从 到 请 想 说 知道 时候 现在 然后 因为 所以 但是 如果 的话"
 )
 _EN_STOP_TEXT = (
     "a an and are as at be been but by can could did do does for from had has have how i if in is it its me my of on or our so "
