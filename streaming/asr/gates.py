@@ -46,7 +46,7 @@ def loops(text: str) -> bool:
 
 
 def doubled(text: str) -> bool:
-    """True if a long phrase comes twice in a row: a decoder's slip, or a caller who repeats a number. Worth a second decode, never a refusal."""
+    """True if a long phrase comes twice in a row: a decoder's slip, or a caller repeating a number. Worth another decode, not a refusal."""
     return _DOUBLED.search(letters(text)) is not None
 
 

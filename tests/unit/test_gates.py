@@ -1,0 +1,64 @@
+import pytest
+
+from streaming.asr.gates import doubled, echoes, loops, rejection
+
+PROMPT = "以下是普通话的句子。"
+
+
+def gate(text, **kwargs):
+    return rejection(text, **{"avg_logprob": -0.3, "no_speech_prob": 0.05, "prompt": PROMPT, **kwargs})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我的信用卡被盗刷了三千块。",
+        "对对对对，是的。",
+        "谢谢，我会关注您的账户。",
+        "请提供一下您的卡号。",
+        "幺三八零零零零零零零零。"[:9],
+        "Thank you for calling, how can I help?",
+        "我想订阅短信通知。",
+    ],
+)
+def test_what_callers_say_passes(text):
+    assert gate(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("。。。", "empty"),
+        ("请不吝点赞 订阅 转发 打赏支持明镜与点点栏目", "blocklist"),
+        ("字幕由 Amara.org 社群提供", "blocklist"),
+        ("谢谢观看！", "blocklist"),
+        ("Thanks for watching!", "blocklist"),
+        ("以下是普通话的句子。", "prompt_echo"),
+        ("以下是普通话的句子。以下是普通话的句子。", "prompt_echo"),
+        ("我要挂失" * 12, "loop"),
+        ("嗯" * 40, "loop"),
+    ],
+)
+def test_what_the_decoder_makes_up_is_refused(text, reason):
+    assert gate(text) == reason
+
+
+def test_silence_needs_both_signs_unless_hopeless():
+    assert gate("好的", no_speech_prob=0.9, avg_logprob=-1.2) == "no_speech"
+    assert gate("好的", no_speech_prob=0.9, avg_logprob=-0.2) is None
+    assert gate("好的", no_speech_prob=0.1, avg_logprob=-2.5) == "no_speech"
+
+
+def test_a_recital_of_hotwords_is_an_echo_but_one_hotword_is_an_answer():
+    words = ("信用卡", "挂失", "年费", "盗刷")
+    assert echoes("信用卡、挂失、年费", "", words)
+    assert not echoes("信用卡挂失", "", words)
+    assert not echoes("我的信用卡挂失要年费吗", "", words)
+
+
+def test_a_doubled_sentence_is_noticed_but_not_refused():
+    text = "你知道这个还没有什么奇怪的声音你知道这个还没有什么奇怪的声音"
+    assert doubled(text)
+    assert not loops(text)
+    assert gate(text) is None

@@ -1,0 +1,41 @@
+import pytest
+
+from streaming.asr.window import BUCKETS_MS, longer_window_ms, max_length, max_new_tokens, window_ms
+
+
+@pytest.mark.parametrize(
+    ("audio_ms", "lane", "expected"),
+    [
+        (700, "partial", 4_000),
+        (2_000, "partial", 4_000),
+        (2_001, "partial", 6_000),
+        (8_000, "partial", 10_000),
+        (500, "final", 10_000),
+        (9_000, "final", 10_000),
+        (9_001, "final", 15_000),
+        (14_001, "final", 30_000),
+        (22_000, "final", 30_000),
+        (30_000, "final", 30_000),
+    ],
+)
+def test_windows(audio_ms, lane, expected):
+    assert window_ms(audio_ms, lane) == expected
+
+
+def test_audio_longer_than_the_model_hears_is_refused():
+    with pytest.raises(ValueError, match="30000"):
+        window_ms(30_001, "final")
+
+
+def test_every_partial_of_at_most_eight_seconds_avoids_the_long_windows():
+    assert all(window_ms(ms, "partial") <= 10_000 for ms in range(100, 8_001, 100))
+
+
+def test_loops_are_retried_in_a_longer_window():
+    assert [longer_window_ms(window) for window in BUCKETS_MS] == [15_000, 15_000, 15_000, 15_000, 30_000, 30_000]
+
+
+def test_token_bound():
+    assert max_new_tokens(2_000) == 32
+    assert max_length(2_000) == 64
+    assert max_length(30_000) == 448
