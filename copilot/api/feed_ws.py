@@ -125,6 +125,9 @@ class _Screen:
                 continue
             if not self.cursor.watching(call_id):
                 continue
+            if body["type"] == "doorbell":
+                await self.catch_up(call_id)
+                continue
             if body["type"] != "event":
                 await self.send(body)
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,14 +37,11 @@ def import_(
     if json_:
         print_json(report)
     else:
+        packs = ", ".join(name for name, changed in report["packs"].items() if changed) or "none"
         typer.echo(
-            f"{report['articles']} articles read, {report['changed']} changed; packs: {', '.join(report['packs']) or 'none'}; "
+            f"{report['articles']} articles read, {report['changed']} changed; packs changed: {packs}; "
             f"{report['passages']} passages in the index."
         )
-        for error in report["errors"]:
-            typer.echo(f"  ✗ {error}", err=True)
-    if report["errors"]:
-        sys.exit(1)
 
 
 @app.command()
@@ -75,14 +71,13 @@ def search(
 def eval(  # noqa: A001
     context: typer.Context,
     queries: Annotated[Path, typer.Option("--queries", help="JSONL of {query, article_id}.", exists=True, dir_okay=False)],
-    language: Language = "zh",
     json_: Json = False,
 ) -> None:
     """Recall@k, MRR and nDCG@10 of a labelled query set, with bootstrap intervals."""
     from copilot.assembly import open_knowledge
 
     with open_knowledge(settings_of(context)) as desk:
-        result = desk.evaluate(queries, language)
+        result = desk.evaluate(queries)
     if json_:
         print_json(result)
         return

@@ -19,15 +19,17 @@ from copilot.live.runner import CallMasker, LiveCall, LiveServices, call_opened,
 from copilot.live.session import LiveSession
 
 log = structlog.get_logger(__name__)
+MAX_HOTWORDS = 12
+"""More would cost decode time on every final and begin to appear where nobody said them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankRules:
-    """What the live loop takes from the bank's packs."""
+    """What the live loop takes from the bank's packs. ``lexicon``: the bank's terms, most important first."""
 
     compliance: Sequence[ComplianceRule] = ()
     checklists: Sequence[Checklist] = ()
-    hotwords: Sequence[str] = ()
+    lexicon: Sequence[str] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +88,7 @@ class LiveDesk:
                     generate=services.reply_writer is not None,
                 ),
                 masker=masker,
-                terms=rules.hotwords,
+                terms=rules.lexicon[:MAX_HOTWORDS],
                 agent_id=agent_id,
                 on_end=self._ended,
             )

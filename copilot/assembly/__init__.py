@@ -1,0 +1,22 @@
+"""The composition root: the only place that reads settings to pick engines and that knows every room of the house.
+
+The rest of the program gets what it needs through its constructors. Imports are late, so that a command loads only what it uses.
+"""
+
+from __future__ import annotations
+
+from copilot.assembly.engines import default_models, model_hub
+from copilot.assembly.server import build_server
+from copilot.assembly.tools import batch_transcriber, open_knowledge, open_people, postcall_desk
+from copilot.assembly.worker import build_worker
+
+__all__ = [
+    "batch_transcriber",
+    "build_server",
+    "build_worker",
+    "default_models",
+    "model_hub",
+    "open_knowledge",
+    "open_people",
+    "postcall_desk",
+]

@@ -1,0 +1,181 @@
+"""From URLs and names to engines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from copilot.domain.clock import Clock
+from copilot.domain.errors import ConfigError
+from copilot.domain.ids import OrgId
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from copilot.domain.knowledge import Article
+    from copilot.domain.ports.bus import Bus
+    from copilot.domain.ports.knowledge import Embedder, IntentClassifier
+    from copilot.domain.ports.llm import ReplyWriter, TextModel
+    from copilot.domain.ports.media import MediaStore
+    from copilot.modelhub.hub import ModelHub
+    from copilot.store.doorbell import OnCommitted
+    from copilot.store.store import Store
+    from kb.service import KnowledgeBase
+    from streaming.asr.utterance import Finish
+    from streaming.asr.whisper import WhisperRecognizer
+    from streaming.vad.silero import SileroVad
+
+VAD_MODEL = "silero-vad"
+
+
+def model_hub(settings: Settings) -> ModelHub:
+    """The model files of this installation."""
+    from copilot.modelhub.hub import ModelHub
+    from copilot.modelhub.sources import SourceConfig
+
+    models = settings.models
+    sources = SourceConfig(local=models.local, mirror=models.mirror, hub=models.hub, packages=models.packages)
+    return ModelHub(settings.models_dir, sources, manifest=models.manifest)
+
+
+def default_models(settings: Settings) -> tuple[str, ...]:
+    """The models that these settings need; a directory given as ASR model is not pulled."""
+    asr = () if Path(settings.asr.model).is_dir() else (settings.asr.model,)
+    return (*asr, settings.embed.model, VAD_MODEL)
+
+
+def system_clock() -> Clock:
+    from copilot.telemetry.clock import SystemClock
+
+    return SystemClock()
+
+
+def open_store(settings: Settings, *, on_committed: OnCommitted | None = None) -> Store:
+    """The store of these settings, migrated. The master key stays in the data directory."""
+    from copilot.store.keyring import KeyRing
+    from copilot.store.store import open_store as open_
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = open_(settings.store_url, KeyRing.open(settings.data_dir / "master.key"), system_clock(), on_committed=on_committed)
+    store.people.ensure_org(OrgId(settings.org))
+    return store
+
+
+def open_bus(settings: Settings) -> Bus:
+    scheme = urlsplit(settings.bus.url).scheme
+    if scheme == "local":
+        from copilot.bus.local import LocalBus
+
+        return LocalBus()
+    if scheme in ("redis", "rediss"):
+        from copilot.bus.redis import RedisBus
+
+        return RedisBus(settings.bus.url)
+    raise ConfigError(f"bus.url is {settings.bus.url!r}; it must begin with local:// or redis://.")
+
+
+def open_media(settings: Settings) -> MediaStore:
+    from copilot.store.media import open_media as open_
+
+    return open_(settings.media_url)
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedding model, its passage vectors remembered beside the index so that a rebuild is fast."""
+    from kb.embeddings import RememberingEmbedder
+    from kb.embeddings import open_embedder as open_
+
+    cache = settings.data_dir / "embeddings.sqlite"
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    return RememberingEmbedder(open_(model_hub(settings), settings.embed.model), cache)
+
+
+def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder) -> KnowledgeBase:
+    """The knowledge base of one organisation over the engine that kb.url names."""
+    from kb.service import KnowledgeBase
+
+    url = urlsplit(settings.kb_url)
+    if url.scheme == "embedded":
+        from kb.embedded import EmbeddedEngine
+
+        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, embedder), embedder)
+    if url.scheme in ("elasticsearch", "elasticsearch+https"):
+        from kb.elastic import open_elastic_engine
+
+        return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, embedder), embedder)
+    raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
+
+
+def open_intents(pack: str, articles: Sequence[Article], embedder: Embedder) -> IntentClassifier:
+    """The classifier from the intents pack and the similar questions of the articles."""
+    from kb.intents import ExemplarIntents
+
+    return ExemplarIntents.from_pack(pack, articles, embedder)
+
+
+def open_recognizer(settings: Settings) -> WhisperRecognizer:
+    """The recogniser, for as many decoder threads as it has workers: on a CPU one per core, on a GPU one per device."""
+    from streaming.asr.whisper import WhisperRecognizer
+
+    asr = settings.asr
+    directory = Path(asr.model) if Path(asr.model).is_dir() else model_hub(settings).path(asr.model)
+    decoders = asr.decoders or max(1, os.cpu_count() or 1)
+    return WhisperRecognizer(directory, asr.device, asr.compute_type, decoders, model_id=asr.model)
+
+
+def open_reply_writer(settings: Settings) -> ReplyWriter | None:
+    """The model that writes replies during the call; None without llm.url."""
+    if not settings.llm.url:
+        return None
+    from copilot.llm.client import open_reply_writer as open_
+
+    return open_(_llm_config(settings))
+
+
+def open_text_model(settings: Settings) -> TextModel | None:
+    """The model of after-call work; None without llm.url."""
+    if not settings.llm.url:
+        return None
+    from copilot.llm.client import open_text_model as open_
+
+    return open_(_llm_config(settings))
+
+
+def _llm_config(settings: Settings) -> object:
+    from copilot.llm.client import LlmConfig
+
+    llm = settings.llm
+    if not llm.model:
+        raise ConfigError("llm.url is set but llm.model is empty; name the model that the server offers.")
+    return LlmConfig(base_url=llm.url, model=llm.model, api_key=os.environ.get(llm.api_key_env, ""), timeout_s=llm.timeout_s)
+
+
+def open_vad(settings: Settings) -> SileroVad:
+    """The voice-activity model, shared by all channels; each has a state of its own."""
+    from streaming.vad.silero import SileroVad
+
+    return SileroVad(model_hub(settings).path(VAD_MODEL) / "silero_vad_v6.onnx")
+
+
+def open_finish(lexicon: tuple[str, ...]) -> Finish:
+    """Terms put right by sound, then numbers written."""
+    from streaming.asr.finishing import finisher
+    from streaming.asr.itn import find_itn
+    from streaming.asr.lexicon import Lexicon
+
+    return finisher(Lexicon(lexicon).find_corrections, find_itn)
+
+
+def lexicon_of(settings: Settings) -> tuple[str, ...]:
+    """The bank's terms, for a command; empty before a lexicon is imported."""
+    from copilot.live.packs import lexicon_terms
+
+    store = open_store(settings)
+    try:
+        found = store.articles(OrgId(settings.org)).pack("lexicon")
+    finally:
+        store.close()
+    return lexicon_terms(found[1]) if found is not None else ()

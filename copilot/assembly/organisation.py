@@ -1,0 +1,82 @@
+"""What the calls of one organisation share on a call node: knowledge, intents and rules, kept up to date with the store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from copilot.assembly import engines
+from copilot.domain.errors import Conflict
+from copilot.domain.ids import OrgId
+from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    from copilot.domain.knowledge import Article
+    from copilot.domain.ports.knowledge import ArticleStore, Embedder, IntentClassifier
+    from copilot.live.desk import BankRules
+    from kb.service import KnowledgeBase
+
+log = structlog.get_logger(__name__)
+_LOOK_EVERY_S = 0.5
+
+
+class Organisation:
+    """Blocking methods; thread-safe. ``refresh`` must run once before calls come in."""
+
+    def __init__(self, settings: Settings, org_id: OrgId, articles: ArticleStore, embedder: Embedder) -> None:
+        from copilot.live.packs import RulesCache
+
+        self.org_id = org_id
+        self.articles = articles
+        self.knowledge: KnowledgeBase = engines.open_knowledge_base(settings, org_id, embedder)
+        self._embedder = embedder
+        self._rules = RulesCache(articles)
+        self._intents: IntentClassifier | None = None
+        self._watermark = -1
+        self.task: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+
+    def stale(self) -> bool:
+        """True if the store has changed since the last refresh."""
+        return self.articles.watermark() != self._watermark
+
+    def refresh(self) -> None:
+        """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete."""
+        with self._lock:
+            watermark = self.articles.watermark()
+            published: Sequence[Article] = self.articles.published()
+            report = self.knowledge.load(published, watermark)
+            pack = self.articles.pack("intents")
+            if pack is not None:
+                self._intents = engines.open_intents(pack[1], published, self._embedder)
+            self._rules.current()
+            self._watermark = watermark
+        log.info("knowledge_ready", org=self.org_id, passages=report.passages, added=report.added, removed=report.removed)
+
+    def rules(self) -> BankRules:
+        return self._rules.current()
+
+    def classify(self, text: str, language: str, context: Sequence[str] = ()) -> IntentPrediction:
+        """``IntentClassifier``: with the newest pack; before one is imported everything is unknown."""
+        if self._intents is None:
+            return IntentPrediction(intent=UNKNOWN_INTENT, confidence=0.0)
+        return self._intents.classify(text, language, context)
+
+    async def keep_fresh(self) -> None:
+        """An edit by the command line or another node is searchable within a second or two; runs until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                if await asyncio.to_thread(self.stale):
+                    await asyncio.to_thread(self.refresh)
+            except Conflict:
+                # Another process is writing the index (an import on the command line): look again when it is done.
+                continue
+            except Exception as error:  # what is in use goes on being used
+                log.warning("knowledge_refresh_failed", org=self.org_id, error=type(error).__name__)
+                await asyncio.sleep(5)

@@ -1,0 +1,394 @@
+"""The server: every part in one process, started in order, stopped in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from copilot import __version__
+from copilot.assembly import engines
+from copilot.assembly.observe import Observer
+from copilot.assembly.organisation import Organisation
+from copilot.assembly.recordings import Recordings
+from copilot.domain.errors import ConfigError, CopilotError
+from copilot.domain.ids import CallId, OrgId, UserId
+from copilot.domain.people import AuditEntry
+from copilot.domain.ports.bus import call_topic, jobs_topic
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from postcall.worker_process import WorkerProcess
+
+    from copilot.live.desk import LiveDesk
+    from copilot.live.runner import LiveServices
+    from copilot.store.store import Store
+    from copilot.telemetry.metrics import Metrics
+    from streaming.asr.dispatcher import Dispatcher
+    from streaming.gateway import Gateway
+
+log = structlog.get_logger(__name__)
+Json = dict[str, Any]
+WEB_DIR = Path(__file__).resolve().parents[1] / "api" / "_web"
+_STOP_GRACE_S = 8.0
+
+
+def build_server(settings: Settings) -> Server:
+    """The server of these settings; nothing is opened before ``run``."""
+    return Server(settings)
+
+
+class Server:
+    """``run`` blocks until SIGINT or SIGTERM. Calls that are live then are ended cleanly; their after-call work is queued."""
+
+    def __init__(self, settings: Settings) -> None:
+        from prometheus_client import CollectorRegistry
+
+        from copilot.telemetry.metrics import Metrics
+
+        self.settings = settings
+        self.clock = engines.system_clock()
+        self.node = f"{socket.gethostname()}:{settings.data_dir.resolve()}"
+        self.metrics: Metrics = Metrics(CollectorRegistry())
+        self.ready = False
+        self._stop = asyncio.Event()
+        self._executor = ThreadPoolExecutor(max_workers=max(2, (os.cpu_count() or 2)), thread_name_prefix="lookup")
+        self._organisations: dict[str, Organisation] = {}
+        self._opening = asyncio.Lock()
+        self._desk: LiveDesk | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._worker: WorkerProcess | None = None
+
+    async def run(self) -> int:
+        """Exit status: 0 after a clean stop."""
+        from copilot.telemetry.logging import configure_logging
+
+        style = self.settings.log.format
+        configure_logging("console" if style == "console" or (style == "auto" and sys.stderr.isatty()) else "json", self.settings.log.level)
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self._stop.set)
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            if not self._stop.is_set():
+                self.ready = True
+                self._announce()
+                await self._stop.wait()
+            self.ready = False
+            log.info("stopping")
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        log.info("stopped")
+        return 0
+
+    # start, in order
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        self.bus = engines.open_bus(settings)
+        observer = Observer(self.bus, self.metrics)
+        self.store: Store = await asyncio.to_thread(engines.open_store, settings, on_committed=observer.committed)
+        stack.callback(self.store.close)
+        self.media = engines.open_media(settings)
+        # Models load while the rest comes up; both take a second or two of one core.
+        recognizer_task = asyncio.create_task(asyncio.to_thread(self._load_recognizer))
+        self.embedder = await asyncio.to_thread(engines.open_embedder, settings)
+        self.reply_writer = engines.open_reply_writer(settings)
+        await self.organisation(OrgId(settings.org))
+        recognizer, self.vad = await recognizer_task
+        recorder = await stack.enter_async_context(self._recorder())
+        await self._close_interrupted()
+        dispatcher = await stack.enter_async_context(self._recognition(recognizer))
+        desk = self._make_desk()
+        stack.push_async_callback(self._api_stopper)
+        await stack.enter_async_context(self._api())
+        await stack.enter_async_context(self._after_call())
+        await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
+
+    def _load_recognizer(self) -> tuple[Any, Any]:
+        recognizer = engines.open_recognizer(self.settings)
+        recognizer.warm_up()
+        return recognizer, engines.open_vad(self.settings)
+
+    async def organisation(self, org_id: OrgId) -> Organisation:
+        """What calls of ``org_id`` share; opened on first use."""
+        if org_id not in self._organisations:
+            async with self._opening:
+                if org_id not in self._organisations:
+                    organisation = Organisation(self.settings, org_id, self.store.articles(org_id), self.embedder)
+                    await asyncio.to_thread(organisation.refresh)
+                    organisation.task = asyncio.create_task(organisation.keep_fresh(), name=f"knowledge-{org_id}")
+                    self._organisations[org_id] = organisation
+        return self._organisations[org_id]
+
+    @asynccontextmanager
+    async def _recorder(self) -> AsyncIterator[Any]:
+        from streaming.recording.recorder import Recorder, RecorderConfig
+
+        recorder = Recorder(RecorderConfig(spool_dir=self.settings.data_dir / "spool"), self.media)
+        await recorder.start()
+        try:
+            await recorder.recover(self.store.call_cipher)
+            yield recorder
+        finally:
+            await recorder.stop()
+
+    async def _close_interrupted(self) -> None:
+        """Calls that were live when this node died are closed as interrupted; what was heard of them goes to after-call work."""
+        closed = await asyncio.to_thread(self.store.calls.close_interrupted, self.node)
+        if closed:
+            log.warning("interrupted_calls_closed", calls=len(closed))
+
+    @asynccontextmanager
+    async def _recognition(self, recognizer: Any) -> AsyncIterator[Dispatcher]:
+        from streaming.asr.dispatcher import DecodedBatch, Dispatcher
+        from streaming.asr.schedule import ScheduleConfig
+
+        def measure(batch: DecodedBatch) -> None:
+            self._measure_batch(batch)
+
+        limit = self.settings.asr.max_channels
+        config = ScheduleConfig(max_channels=limit) if limit else ScheduleConfig()
+        dispatcher = Dispatcher([recognizer] * recognizer.workers, config=config, key=recognizer.batch_key, on_batch=measure)
+        await dispatcher.start()
+        self._dispatcher = dispatcher
+        try:
+            yield dispatcher
+        finally:
+            await dispatcher.stop()
+
+    def _measure_batch(self, batch: Any) -> None:
+        self.metrics.observe("pangting_asr_decode_ms", batch.decode_ms)
+        self.metrics.observe("pangting_asr_batch_size", batch.size)
+
+    # live loop
+
+    def _make_desk(self) -> LiveDesk:
+        from copilot.live.desk import LiveDesk
+        from copilot.live.guard import AttentionPolicy
+        from copilot.privacy.masker import Masker
+
+        async def services(org_id: OrgId) -> LiveServices:
+            return self._live_services(await self.organisation(org_id))
+
+        async def rules(org_id: OrgId) -> Any:
+            organisation = await self.organisation(org_id)
+            return await asyncio.to_thread(organisation.rules)
+
+        async def find_agent(org_id: OrgId, name: str) -> UserId | None:
+            user = await asyncio.to_thread(self.store.people.user_by_name, org_id, name)
+            return user.user_id if user is not None else None
+
+        async def audit(entry: AuditEntry) -> None:
+            await asyncio.to_thread(self.store.audit.record, entry)
+
+        self._desk = LiveDesk(
+            node=self.node,
+            services=services,
+            rules=rules,
+            masker=Masker,
+            find_agent=find_agent,
+            audit=audit,
+            policy=AttentionPolicy(min_confidence=self.settings.kb.min_confidence),
+        )
+        return self._desk
+
+    def _live_services(self, organisation: Organisation) -> LiveServices:
+        from copilot.live.runner import LiveServices
+
+        return LiveServices(
+            journal=self.store.journal,
+            bus=self.bus,
+            clock=self.clock,
+            executor=self._executor,
+            knowledge=organisation.knowledge,
+            intents=organisation,
+            reply_writer=self.reply_writer,
+            reply_timeout_s=self.settings.llm.timeout_s,
+        )
+
+    def _lexicon(self) -> tuple[str, ...]:
+        organisation = self._organisations.get(self.settings.org)
+        return tuple(organisation.rules().lexicon) if organisation is not None else ()
+
+    # edges
+
+    @asynccontextmanager
+    async def _telephony(self, desk: LiveDesk, dispatcher: Dispatcher, recorder: Any) -> AsyncIterator[Gateway]:
+        from copilot.assembly.telephony import build_gateway
+
+        gateway = build_gateway(self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon)
+        await gateway.start()
+        self.telephony_port = gateway.port
+        try:
+            yield gateway
+        finally:
+            await gateway.stop(_STOP_GRACE_S)
+
+    @asynccontextmanager
+    async def _api(self) -> AsyncIterator[None]:
+        import uvicorn
+
+        from copilot.api.app import create_app
+
+        server = self.settings.server
+        app = create_app(self._api_context())
+        config = uvicorn.Config(
+            app,
+            host=server.host,
+            port=server.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=65_536,
+            timeout_graceful_shutdown=3,
+            server_header=False,
+        )
+        listener = _listen(server.host, server.port)
+        self.http_port = listener.getsockname()[1]
+        self._uvicorn = _Uvicorn(config)
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="http")
+        try:
+            yield
+        finally:
+            self._uvicorn.should_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+
+    async def _api_stopper(self) -> None:
+        for organisation in self._organisations.values():
+            if organisation.task is not None:
+                organisation.task.cancel()
+
+    def _api_context(self) -> Any:
+        from copilot.api.context import ApiContext
+
+        return ApiContext(
+            people=self.store.people,
+            signin=self.store.signin,
+            calls=self.store.calls,
+            audit=self.store.audit,
+            bus=self.bus,
+            clock=self.clock,
+            recordings=Recordings(self.store, self.media),
+            rerun=self._rerun,
+            knowledge=lambda org_id: self._known(org_id).knowledge,
+            articles=self.store.articles,
+            status=self.status,
+            metrics=self.metrics.render,
+            web_dir=WEB_DIR,
+            public_url=self.settings.server.public_url,
+            origins=self.settings.server.origins,
+            version=__version__,
+        )
+
+    def _known(self, org_id: OrgId) -> Organisation:
+        """Called from worker threads."""
+        found = self._organisations.get(org_id)
+        if found is None:
+            raise ConfigError(f"Organisation {org_id} is not served by this node.")
+        return found
+
+    def _rerun(self, org_id: OrgId, call_id: CallId, kind: str) -> None:
+        self.store.outbox.rerun(org_id, call_id, kind)  # type: ignore[arg-type]  # the route has checked it
+        self.bus.publish(jobs_topic(), "{}")
+
+    # after-call work
+
+    @asynccontextmanager
+    async def _after_call(self) -> AsyncIterator[None]:
+        from copilot.assembly.after_call import AfterCall
+
+        work = AfterCall(self.settings, self.store, self.bus, self.clock, self.ring)
+        await work.start()
+        self._worker = work.worker
+        try:
+            yield
+        finally:
+            await work.stop()
+
+    def ring(self, org_id: OrgId, call_id: CallId) -> None:
+        """Events of a call were written by another process: whoever watches it reads the store."""
+        self.bus.publish(call_topic(org_id, call_id), '{"type":"doorbell","call_id":"' + call_id + '"}')
+
+    # what people see
+
+    def status(self) -> Json:
+        """Parts and capacity, for /status and /readyz. Called from worker threads."""
+        parts: Json = {
+            "recognition": {"state": "up" if self._dispatcher is not None else "down", "detail": self.settings.asr.model},
+            "knowledge": {"state": "up", "detail": ""},
+            "jobs": self._jobs_state(),
+            "llm": {"state": "up" if self.reply_writer is not None else "off", "detail": self.settings.llm.model},
+        }
+        try:
+            passages = sum(organisation.knowledge.state().passages for organisation in tuple(self._organisations.values()))
+            parts["knowledge"]["detail"] = f"{passages} passages"
+            if passages == 0:
+                parts["knowledge"] = {"state": "off", "detail": "no knowledge imported: pangting kb import PATH"}
+        except CopilotError as error:
+            parts["knowledge"] = {"state": "down", "detail": str(error)}
+        live = self._desk.live_calls if self._desk is not None else 0
+        self.metrics.set("pangting_live_calls", live)
+        return {"version": __version__, "ready": self.ready, "parts": parts, "capacity": {"live_calls": live}}
+
+    def _jobs_state(self) -> Json:
+        if self._worker is None:
+            return {"state": "off", "detail": "no worker in this process"}
+        return {"state": "up" if self._worker.running else "down", "detail": self._worker.state}
+
+    def _announce(self) -> None:
+        """Where the server is, and the one-time link of the first administrator."""
+        base = self.settings.server.public_url or f"http://{self.settings.server.host}:{self.http_port}"
+        say = sys.stderr.write
+        say(f"Pangting {__version__} is ready.\n  sidebar and console  {base}\n")
+        say(f"  telephony            ws://{self.settings.telephony.host}:{self.telephony_port}/v1/raw, /v1/twilio\n")
+        token = self.store.people.ensure_first_admin(OrgId(self.settings.org))
+        if token is not None:
+            say(f"  first administrator  {base}/enrol#{token}   (works once)\n")
+        if not self.settings.telephony.integrations and not self.settings.telephony.allow_anonymous:
+            say("  No telephone system may connect yet: add [[telephony.integrations]] (docs/how-to/connect.md).\n")
+        sys.stderr.flush()
+
+
+def _uvicorn_class() -> type:
+    import uvicorn
+
+    class Quiet(uvicorn.Server):
+        """The server's own signal handlers stop everything in order; uvicorn must not take them over."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Any:
+            yield
+
+    return Quiet
+
+
+def _Uvicorn(config: uvicorn.Config) -> uvicorn.Server:  # noqa: N802
+    made: uvicorn.Server = _uvicorn_class()(config)
+    return made
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"Port {port} of {host} cannot be used ({error.strerror}); set server.port to another one.") from error
+    listener.set_inheritable(False)
+    return listener

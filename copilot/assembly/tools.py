@@ -1,0 +1,140 @@
+"""What single commands need, opened and closed around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from copilot.assembly import engines
+from copilot.domain.errors import Conflict
+from copilot.domain.ids import OrgId
+from copilot.domain.people import Role, User
+from copilot.domain.transcript import TranscriptFinal
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    from copilot.store.store import Store
+
+Json = dict[str, Any]
+Progress = Callable[[int, int, str], None]
+
+
+class KnowledgeDesk:
+    """Import, search and evaluation for one organisation."""
+
+    def __init__(self, settings: Settings, store: Store, say: Callable[[str], None]) -> None:
+        self._org_id = OrgId(settings.org)
+        self._articles = store.articles(self._org_id)
+        self._embedder = engines.open_embedder(settings)
+        self._knowledge = engines.open_knowledge_base(settings, self._org_id, self._embedder)
+        self._clock = engines.system_clock()
+        self._say = say
+
+    def import_path(self, path: Path, progress: Progress) -> Json:
+        """Imports into the store and brings the index up to date; a running server that owns the index does that itself."""
+        from kb.importing import import_path, report_json
+
+        report = import_path(path, self._articles, lambda text: progress(0, 0, text))
+        result = report_json(report)
+        self._refresh(lambda done, total: progress(done, total, "index"))
+        return {**result, "passages": self._knowledge.state().passages}
+
+    def _refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
+        try:
+            self._knowledge.refresh(self._articles, progress)
+        except Conflict:
+            # One writer per index: the server notices the new watermark within a second.
+            self._say("The running server owns the index and is bringing it up to date.")
+
+    def search(self, text: str, language: str, top_k: int) -> list[Json]:
+        from copilot.domain.knowledge import Query
+        from kb.results import hits_json
+
+        self._refresh()
+        day = self._clock.now().astimezone().date()
+        return hits_json(self._knowledge.search(Query(text=text, language=language, day=day, top_k=top_k)))
+
+    def evaluate(self, queries: Path) -> Json:
+        from kb.evaluation import evaluate, evaluation_json, read_queries
+
+        self._refresh()
+        return evaluation_json(evaluate(self._knowledge, read_queries(queries)))
+
+
+@contextmanager
+def open_knowledge(settings: Settings, say: Callable[[str], None] = lambda _text: None) -> Iterator[KnowledgeDesk]:
+    """The knowledge base for a command."""
+    store = engines.open_store(settings)
+    try:
+        yield KnowledgeDesk(settings, store, say)
+    finally:
+        store.close()
+
+
+class PeopleDesk:
+    """Accounts of one organisation."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._org_id = OrgId(settings.org)
+        self._people = store.people
+        self._base = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
+
+    def invite(self, username: str, name: str, roles: frozenset[Role], password: str) -> str:
+        """Creates the account if it is new. The enrolment link, or a sentence when the password was given."""
+        user = self._people.user_by_name(self._org_id, username)
+        if user is None:
+            user = self._people.create_user(self._org_id, username, name, roles)
+        token = self._people.create_enrolment(self._org_id, user.user_id)
+        if not password:
+            return f"{self._base}/enrol#{token}"
+        self._people.enrol(token, password)
+        return f"{username} can sign in."
+
+    def users(self) -> Sequence[User]:
+        return self._people.users(self._org_id)
+
+
+@contextmanager
+def open_people(settings: Settings) -> Iterator[PeopleDesk]:
+    """Accounts for a command."""
+    store = engines.open_store(settings)
+    try:
+        yield PeopleDesk(settings, store)
+    finally:
+        store.close()
+
+
+@contextmanager
+def batch_transcriber(settings: Settings) -> Iterator[Callable[[Path, str], list[TranscriptFinal]]]:
+    """The engine of live calls for files: (path, language) → finals of all channels in time order. Texts are not masked."""
+    from streaming.batch import transcribe_file
+
+    recognizer, vad = engines.open_recognizer(settings), engines.open_vad(settings)
+    finish = engines.open_finish(engines.lexicon_of(settings))
+
+    def work(path: Path, language: str) -> list[TranscriptFinal]:
+        channels = transcribe_file(
+            path, recognizer, vad, language, finish=finish, beam_size=settings.asr.beam_size, workers=recognizer.workers
+        )
+        finals = [final for channel in channels for final in channel.finals]
+        return sorted(finals, key=lambda final: (final.start_ms, final.channel))
+
+    yield work
+
+
+@contextmanager
+def postcall_desk(settings: Settings) -> Iterator[Callable[[Any, str], Json]]:
+    """After-call work on one transcript: (lines, language) → {summary, ticket, scorecard}."""
+    from postcall.run import run_all
+    from postcall.turns import turns_from_json
+
+    from copilot.assembly.worker import postcall_tools
+
+    store = engines.open_store(settings)
+    try:
+        tools = postcall_tools(settings, store, OrgId(settings.org))
+        yield lambda lines, language: run_all(turns_from_json(lines), language, tools)
+    finally:
+        store.close()

@@ -1,0 +1,54 @@
+"""What after-call work is given, in the Celery worker and on the command line."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from copilot.assembly import engines
+from copilot.domain.errors import NotFound
+from copilot.domain.ids import OrgId
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    from postcall.run import Tools
+    from postcall.services import PostcallServices
+
+    from copilot.store.store import Store
+
+
+def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
+    """Packs, classifier and models of one organisation. Raises NotFound with the command that loads missing packs."""
+    from postcall.packs import parse_packs
+    from postcall.run import Tools
+
+    articles = store.articles(org_id)
+    texts = {}
+    for name in ("taxonomy", "rubric", "intents"):
+        found = articles.pack(name)
+        if found is None:
+            raise NotFound(f"The bank pack {name} is not loaded; run: pangting kb import kb/samples/bank (or your own folder)")
+        texts[name] = found[1]
+    embedder = engines.open_embedder(settings)
+    return Tools(
+        packs=parse_packs(texts["taxonomy"], texts["rubric"], texts["intents"]),
+        intents=engines.open_intents(texts["intents"], articles.published(), embedder),
+        embedder=embedder,
+        model=engines.open_text_model(settings),
+    )
+
+
+def build_worker(settings: Settings) -> PostcallServices:
+    """The services of a worker process. Packs are read again when the knowledge base has changed."""
+    from postcall.services import PostcallServices
+
+    store = engines.open_store(settings)
+
+    @lru_cache(maxsize=16)
+    def tools_at(org_id: OrgId, watermark: int) -> Tools:  # noqa: ARG001 the watermark is the key
+        return postcall_tools(settings, store, org_id)
+
+    def tools(org_id: OrgId) -> Tools:
+        return tools_at(org_id, store.articles(org_id).watermark())
+
+    return PostcallServices(outbox=store.outbox, calls=store.calls, tools=tools, clock=engines.system_clock())
