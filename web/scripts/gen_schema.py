@@ -22,7 +22,7 @@ FEED_TYPES: tuple[type, ...] = (EventEnvelope, Call, TranscriptPartial, Artifact
 
 
 class _WireSchema(GenerateJsonSchema):
-    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002, FBT001
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ARG002
         return True
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002

@@ -42,7 +42,6 @@ export function AgentPage() {
 
   const state = model.current.value;
   const shownId = model.deck.value.shownId;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another card in front closes the menu of the one before
   useEffect(() => setRejecting(false), [shownId]);
 
   useEffect(() => {

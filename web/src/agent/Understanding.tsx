@@ -34,14 +34,14 @@ export function Intents({ state }: { state: CallState }) {
     const away = (e: PointerEvent): void => {
       if (!(e.target instanceof Node) || box.current?.contains(e.target) !== true) setOpen(null);
     };
-    const escape = (e: KeyboardEvent): void => {
+    const onEscape = (e: KeyboardEvent): void => {
       if (e.key === 'Escape') setOpen(null);
     };
     document.addEventListener('pointerdown', away);
-    document.addEventListener('keydown', escape);
+    document.addEventListener('keydown', onEscape);
     return () => {
       document.removeEventListener('pointerdown', away);
-      document.removeEventListener('keydown', escape);
+      document.removeEventListener('keydown', onEscape);
     };
   }, [open]);
   const why = intents.find((i) => i.intent === open);

@@ -204,7 +204,6 @@ function Row({
   const qa = artifacts.find((a) => a.kind === 'qa')?.body as QaScorecard | undefined;
   const to = `/calls/${encodeURIComponent(call.call_id)}`;
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the link in the first cell is the keyboard's way; the row is a larger target for the mouse
     <tr
       class={picked ? 'picked' : undefined}
       data-testid="call-row"

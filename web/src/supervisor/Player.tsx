@@ -1,6 +1,6 @@
 // Playback of one or both legs with their waveforms and the lane of events. Two media elements, one clock: the second follows the first.
 
-import type { MutableRef } from 'preact/hooks';
+import type { RefObject } from 'preact';
 import { useCallback, useEffect, useImperativeHandle, useRef, useState } from 'preact/hooks';
 import { wavePath } from '../core/audio.ts';
 import type { CallState } from '../core/callstate.ts';
@@ -24,7 +24,7 @@ interface Props {
   state: CallState;
   onTime: (ms: number, playing: boolean) => void;
   /** How the page starts and stops playback. */
-  handle: MutableRef<PlayerHandle | null>;
+  handle: RefObject<PlayerHandle | null>;
 }
 
 const BUCKETS = 800;
@@ -143,7 +143,10 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
 
   const onMediaError = (): void => {
     // Tickets are short-lived: one new try with a new one, at the same place.
-    if (ticket === null || Date.now() - renewed.current < 5000) return setFailed(true);
+    if (ticket === null || Date.now() - renewed.current < 5000) {
+      setFailed(true);
+      return;
+    }
     renewed.current = Date.now();
     resumeAt.current = { ms: at, play: playing };
     void renew();

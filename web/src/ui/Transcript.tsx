@@ -32,7 +32,6 @@ export function Transcript({ state, active = null, onSeek, follow = 'end' }: Pro
   const partials = Object.values(state.partials).sort((a, b) => a.start_ms - b.start_ms);
   const partialText = partials.map((p) => p.stable + p.unstable).join();
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new line or a longer partial is what moves the end
   useLayoutEffect(() => {
     const el = box.current;
     if (el !== null && atEnd && follow === 'end') el.scrollTop = el.scrollHeight;

@@ -1,0 +1,185 @@
+// Screenshots of every screen and state against the mock server: node scripts/look.mjs [--out /tmp/look] [--only name]
+import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const arg = (name, fallback) =>
+  process.argv.includes(`--${name}`) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : fallback;
+const OUT = arg('out', fileURLToPath(new URL('../../reports/look/', import.meta.url)));
+const ONLY = arg('only', '');
+const PORT = 8124;
+const BASE = `http://localhost:${PORT}`;
+await mkdir(OUT, { recursive: true });
+const server = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('mock-server.mjs', import.meta.url)), '--port', String(PORT)],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
+await new Promise((ready) => server.stdout.once('data', ready));
+const post = (path, body) => fetch(`${BASE}${path}`, { method: 'POST', body: JSON.stringify(body) });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--no-first-run',
+  ],
+});
+const failures = [];
+
+async function open({ width, height, dark = false, language = 'zh', user = 'lin', path = '/' }) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light',
+    deviceScaleFactor: 2,
+    locale: language === 'zh' ? 'zh-CN' : 'en-GB',
+    reducedMotion: 'reduce',
+  });
+  const page = await context.newPage();
+  page.on('console', (m) => m.type() === 'error' && !m.text().includes('WebSocket') && failures.push(m.text()));
+  page.on('pageerror', (e) => failures.push(String(e)));
+  await page.goto(BASE + (user === null ? path : '/'));
+  if (user !== null) {
+    await page.getByTestId('signin-username').fill(user);
+    await page.getByTestId('signin-password').fill('12345');
+    await page.getByTestId('signin-submit').click();
+    await page.getByTestId(user === 'lin' ? 'agent-page' : 'calls-page').waitFor();
+    if (path !== '/') await page.goto(BASE + path);
+  }
+  return page;
+}
+async function shot(name, options, act = async () => {}) {
+  if (ONLY !== '' && !name.includes(ONLY)) return;
+  const page = await open(options);
+  try {
+    await act(page);
+    await page.waitForTimeout(250);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (wide > 0) failures.push(`${name}: the page scrolls sideways by ${wide}px`);
+    await page.screenshot({ path: `${OUT}/${name}.png` });
+    console.log(name);
+  } catch (error) {
+    failures.push(`${name}: ${error}`);
+    await page.screenshot({ path: `${OUT}/${name}.png` });
+  }
+  await page.context().close();
+}
+const card = (page) => page.getByTestId('suggestion').waitFor();
+
+await shot('signin', { width: 420, height: 720, user: null });
+await shot('signin-dark-en', { width: 420, height: 720, user: null, dark: true, language: 'en' });
+await shot('enrol', { width: 420, height: 760, user: null, path: '/enrol#good' }, (p) =>
+  p.getByTestId('enrol').waitFor(),
+);
+await shot('calls-empty', { width: 1100, height: 500, user: 'wang' }, (p) => p.getByTestId('calls-empty').waitFor());
+await shot('agent-idle-360', { width: 360, height: 740 }, (p) => p.locator('.conn.online').waitFor());
+await post('/mock/start', { log: 'card-fraud', until_ms: 35800, instant_ms: 35500, call_id: 'now' });
+await shot('agent-360', { width: 360, height: 800 }, card);
+await shot('agent-320', { width: 320, height: 640 }, card);
+await shot('agent-480', { width: 480, height: 860 }, card);
+await shot('agent-480-dark', { width: 480, height: 860, dark: true }, card);
+await shot('agent-360-en', { width: 360, height: 800, language: 'en' }, card);
+await shot('agent-1100', { width: 1100, height: 760 }, card);
+await shot('agent-zoom200', { width: 240, height: 400 }, card);
+await shot('agent-why-360', { width: 360, height: 800 }, async (p) => {
+  await card(p);
+  await p.getByTestId('intent').first().click();
+});
+await shot('agent-edit-360', { width: 360, height: 800 }, async (p) => {
+  await card(p);
+  await p.keyboard.press('Alt+e');
+});
+await shot('agent-reject-360', { width: 360, height: 800 }, async (p) => {
+  await card(p);
+  await p.keyboard.press('Alt+x');
+});
+await shot('agent-options-480', { width: 480, height: 860, dark: true }, async (p) => {
+  await card(p);
+  await p.locator('.options summary').click();
+});
+await shot('agent-search-480', { width: 480, height: 860 }, async (p) => {
+  await card(p);
+  await p.keyboard.press('/');
+  await p.getByTestId('kb-input').fill('补卡要工本费吗');
+  await p.getByTestId('kb-hit').first().waitFor();
+});
+await shot('agent-help-360', { width: 360, height: 700 }, async (p) => {
+  await card(p);
+  await p.keyboard.press('?');
+});
+await shot('agent-reconnecting-360', { width: 360, height: 800 }, async (p) => {
+  await card(p);
+  await p.route('**/api/v1/tickets', (r) => r.abort());
+  await post('/mock/drop', {});
+  await p.locator('.conn.reconnecting').waitFor();
+  await p.keyboard.press('Alt+1');
+});
+await post('/mock/start', { log: 'card-fraud', until_ms: 45900, instant_ms: 45500, call_id: 'now2' });
+await shot('agent-partial-480', { width: 480, height: 860 }, async (p) => {
+  await card(p);
+  await p.waitForTimeout(400);
+  await post('/mock/push', {
+    type: 'partial',
+    call_id: 'now',
+    partial: {
+      channel: 'customer',
+      utterance_id: 'customer-9',
+      start_ms: 48000,
+      end_ms: 50000,
+      stable: '好的，补一张新卡',
+      unstable: '要多久',
+      language: 'zh',
+    },
+  });
+  await post('/mock/push', { type: 'speech', call_id: 'now', channel: 'customer', speaking: true, at_ms: 48000 });
+});
+await post('/mock/finished', { log: 'card-fraud', hours_ago: 1, call_id: 'done-1' });
+await post('/mock/finished', { log: 'rare-events', hours_ago: 3, call_id: 'done-2' });
+await post('/mock/finished', { log: 'card-fraud', hours_ago: 26, call_id: 'done-3' });
+await shot('calls', { width: 1200, height: 560, user: 'wang' }, async (p) => {
+  await p.locator('.score-cell').first().waitFor();
+  await p.keyboard.press('j');
+});
+await shot('calls-dark-en', { width: 1200, height: 560, user: 'wang', dark: true, language: 'en' }, (p) =>
+  p.locator('.score-cell').first().waitFor(),
+);
+await shot('calls-360', { width: 360, height: 640, user: 'wang' }, (p) => p.getByTestId('call-row').first().waitFor());
+for (const [name, options] of [
+  ['call', {}],
+  ['call-dark', { dark: true }],
+  ['call-en', { language: 'en' }],
+  ['call-480', { width: 480, height: 1400 }],
+]) {
+  await shot(name, { width: 1280, height: 860, user: 'wang', path: '/calls/done-1', ...options }, async (p) => {
+    await p.getByTestId('tab-qa').click();
+    await p.getByTestId('qa-item').first().waitFor();
+    await p.getByTestId('evidence').first().click();
+    await p.waitForTimeout(900);
+  });
+}
+await shot('call-summary', { width: 1280, height: 860, user: 'wang', path: '/calls/done-1' }, async (p) => {
+  await p.getByTestId('artifact').waitFor();
+  await p.locator('.sug-log summary').click();
+});
+await shot('call-live', { width: 1280, height: 860, user: 'wang', path: '/calls/now' }, (p) =>
+  p.getByTestId('utterance').first().waitFor(),
+);
+await shot('call-missing', { width: 900, height: 400, user: 'wang', path: '/calls/none' }, (p) =>
+  p.getByRole('alert').waitFor(),
+);
+await post('/mock/start', { log: 'card-fraud', speed: 1, instant_ms: 69000, call_id: 'ends' });
+await shot('agent-after-480', { width: 480, height: 900 }, async (p) => {
+  await p.getByTestId('suggestion').or(p.getByTestId('artifacts')).first().waitFor();
+  await p.evaluate(() => sessionStorage.setItem('pangting.call', 'ends'));
+  await p.reload();
+  await p.waitForTimeout(1500);
+});
+await browser.close();
+server.kill();
+if (failures.length > 0) {
+  console.error(failures.join('\n'));
+  process.exitCode = 1;
+}

@@ -1,0 +1,428 @@
+// A server for looking at the web app without the real one: serves the built UI under the real content policy, speaks the HTTP and feed
+// contract and replays tests/golden logs. For development only.
+//   node scripts/mock-server.mjs [--port 8123] [--ui ../copilot/api/_web]
+// POST /mock/start {"log":"card-fraud","until_ms":60000,"speed":8,"partials":true} begins a live call; /mock/drop cuts every feed.
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
+import { ARTICLES, artifactsFor, LABELS } from './mock-data.mjs';
+
+const args = Object.fromEntries(
+  process.argv
+    .slice(2)
+    .join(' ')
+    .split('--')
+    .filter(Boolean)
+    .map((a) => a.trim().split(' ')),
+);
+const PORT = Number(args.port ?? 8123);
+const UI = fileURLToPath(new URL(args.ui ?? '../../copilot/api/_web/', import.meta.url));
+const GOLDEN = new URL('../../tests/golden/', import.meta.url);
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
+
+const USERS = {
+  lin: { user_id: 'u-lin', username: 'lin', display_name: '林晓', roles: ['agent'], org_id: 'hesui' },
+  wang: { user_id: 'u-wang', username: 'wang', display_name: '王敏', roles: ['inspector'], org_id: 'hesui' },
+};
+/** call_id → { envelopes, call } */
+const calls = new Map();
+const feeds = new Set();
+const tickets = new Map();
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function readLog(name) {
+  const text = await readFile(new URL(`${name}.jsonl`, GOLDEN), 'utf8');
+  const fold = JSON.parse(await readFile(new URL(`${name}.fold.json`, GOLDEN), 'utf8'));
+  return {
+    log: text
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l)),
+    fold,
+  };
+}
+
+function blank(callId, event, at) {
+  return {
+    org_id: 'hesui',
+    call_id: callId,
+    last_seq: 0,
+    phase: 'live',
+    external_id: event.external_id,
+    protocol: event.protocol,
+    language: event.language,
+    agent_id: event.agent_id,
+    started_at: at,
+    duration_ms: 0,
+    end_reason: '',
+    utterances: 0,
+    suggestions: 0,
+    suggestions_used: 0,
+    alerts: 0,
+    intents: [],
+    artifacts: [],
+  };
+}
+
+function store(callId, envelope) {
+  const entry = calls.get(callId);
+  entry.envelopes.push(envelope);
+  const { call } = entry;
+  const { event } = envelope;
+  call.last_seq = envelope.seq;
+  if (event.type === 'utterance_final') {
+    call.utterances += 1;
+    call.duration_ms = Math.max(call.duration_ms, event.end_ms);
+  } else if (event.type === 'call_ended') {
+    call.phase = 'ended';
+    call.end_reason = event.reason;
+    call.duration_ms = event.duration_ms;
+  } else if (event.type === 'intent_detected' && event.intent !== 'unknown' && !call.intents.includes(event.intent))
+    call.intents.push(event.intent);
+  else if (event.type === 'suggestion_offered' && event.kind !== 'nothing') call.suggestions += 1;
+  else if (event.type === 'suggestion_feedback') call.suggestions_used += event.action === 'rejected' ? 0 : 1;
+  else if (event.type === 'compliance_alerted') call.alerts += 1;
+  else if (event.type === 'artifact_ready') call.artifacts.push(event.kind);
+  for (const feed of feeds) feed.event(callId, envelope);
+}
+
+/** Replays a log as a live call. The log's own feedback is left out: the clicks are the visitor's. */
+async function play({ log: name, until_ms = Infinity, speed = 1, partials = true, call_id, instant_ms = 0 }) {
+  const { log } = await readLog(name);
+  const callId = call_id ?? `live-${Date.now()}`;
+  const t0 = Date.parse(log[0].at);
+  const begun = Date.now() - instant_ms;
+  const shift = (ms) => new Date(begun + ms).toISOString();
+  calls.set(callId, { envelopes: [], call: blank(callId, log[0].event, shift(0)) });
+  for (const feed of feeds) feed.opened(calls.get(callId).call);
+  let clock = 0;
+  const goTo = async (ms) => {
+    if (ms > Math.max(clock, instant_ms)) await sleep((ms - Math.max(clock, instant_ms)) / speed);
+    clock = Math.max(clock, ms);
+  };
+  for (const source of log) {
+    const at = Date.parse(source.at) - t0;
+    const { event } = source;
+    if (at > until_ms) {
+      if (event.type === 'utterance_final' && event.start_ms < until_ms && partials) talk(callId, event, 0.6);
+      break;
+    }
+    if (event.type === 'suggestion_feedback') continue;
+    if (event.type === 'utterance_final' && partials && at > instant_ms) {
+      for (const part of [0.3, 0.6, 0.9]) {
+        await goTo(event.start_ms + (event.end_ms - event.start_ms) * part);
+        talk(callId, event, part);
+      }
+    }
+    await goTo(at);
+    if (event.type === 'utterance_final')
+      for (const f of feeds)
+        f.send({ type: 'speech', call_id: callId, channel: event.channel, speaking: false, at_ms: at });
+    const copy = structuredClone(event);
+    if (copy.type === 'call_started') copy.started_at = shift(0);
+    const seq = calls.get(callId).call.last_seq + 1;
+    store(callId, { ...source, org_id: 'hesui', call_id: callId, seq, at: shift(at), event: copy });
+  }
+}
+
+function talk(callId, event, part) {
+  const chars = Array.from(event.text);
+  const heard = Math.round(chars.length * part);
+  const stable = Math.max(0, heard - 4);
+  for (const feed of feeds) {
+    feed.send({ type: 'speech', call_id: callId, channel: event.channel, speaking: true, at_ms: event.start_ms });
+    feed.send({
+      type: 'partial',
+      call_id: callId,
+      partial: {
+        channel: event.channel,
+        utterance_id: event.utterance_id,
+        start_ms: event.start_ms,
+        end_ms: event.end_ms,
+        stable: chars.slice(0, stable).join(''),
+        unstable: chars.slice(stable, heard).join(''),
+        language: event.language,
+      },
+    });
+  }
+}
+
+/** A finished call straight from the log, feedback included. */
+async function finished(name, hoursAgo, callId) {
+  const { log, fold } = await readLog(name);
+  const shift = Date.now() - hoursAgo * 3600e3 - Date.parse(log[0].at);
+  const move = (iso) => new Date(Date.parse(iso) + shift).toISOString();
+  const envelopes = log.map((e) => ({ ...e, org_id: 'hesui', call_id: callId, at: move(e.at) }));
+  calls.set(callId, {
+    envelopes,
+    call: { ...fold, org_id: 'hesui', call_id: callId, started_at: move(fold.started_at) },
+  });
+}
+
+function wav(channel, callId) {
+  const { envelopes, call } = calls.get(callId);
+  const rate = 8000;
+  const samples = Math.floor((call.duration_ms * rate) / 1000);
+  const data = Buffer.alloc(44 + samples * 2);
+  data.write('RIFF', 0);
+  data.writeUInt32LE(36 + samples * 2, 4);
+  data.write('WAVEfmt ', 8);
+  for (const [v, o, n] of [
+    [16, 16, 4],
+    [1, 20, 2],
+    [1, 22, 2],
+    [rate, 24, 4],
+    [rate * 2, 28, 4],
+    [2, 32, 2],
+    [16, 34, 2],
+  ])
+    data.writeUIntLE(v, o, n);
+  data.write('data', 36);
+  data.writeUInt32LE(samples * 2, 40);
+  for (const { event } of envelopes) {
+    if (event.type !== 'utterance_final' || event.channel !== channel) continue;
+    for (let i = Math.floor(event.start_ms * 8); i < Math.min(samples, event.end_ms * 8); i += 1) {
+      const syllable = Math.abs(Math.sin(i / 640)) * (0.5 + 0.5 * Math.sin(i / 5200));
+      data.writeInt16LE(
+        Math.round(7000 * syllable * Math.sin((i * (channel === 'agent' ? 210 : 150) * 2 * Math.PI) / rate)),
+        44 + i * 2,
+      );
+    }
+  }
+  return data;
+}
+
+function peaks(channel, callId, buckets) {
+  const data = wav(channel, callId);
+  const n = (data.length - 44) / 2;
+  return Array.from({ length: buckets }, (_, b) => {
+    let top = 0;
+    for (let i = Math.floor((b * n) / buckets); i < Math.floor(((b + 1) * n) / buckets); i += 7)
+      top = Math.max(top, Math.abs(data.readInt16LE(44 + i * 2)));
+    return top / 8000;
+  });
+}
+
+const server = createServer(async (req, res) => {
+  const url = new URL(req.url, 'http://x');
+  const json = (body, status = 200) => {
+    res.writeHead(status, { 'Content-Type': status >= 400 ? 'application/problem+json' : 'application/json' });
+    res.end(JSON.stringify(body));
+  };
+  const problem = (status, title, detail = '') => json({ type: 'about:blank', title, status, detail }, status);
+  let raw = '';
+  for await (const chunk of req) raw += chunk;
+  const body = raw === '' ? {} : JSON.parse(raw);
+  const path = url.pathname;
+  if (path === '/mock/start') {
+    void play(body);
+    return json({ ok: true });
+  }
+  if (path === '/mock/finished') {
+    await finished(body.log, body.hours_ago ?? 1, body.call_id);
+    return json({ ok: true });
+  }
+  if (path === '/mock/push') {
+    for (const feed of feeds) feed.send(body);
+    return json({ ok: true });
+  }
+  if (path === '/mock/drop') {
+    for (const feed of feeds) feed.socket.close(1012);
+    return json({ ok: true });
+  }
+  if (!path.startsWith('/api/v1')) return page(path, res);
+  const route = path.slice('/api/v1'.length);
+  if (route === '/auth/login') {
+    const user = USERS[body.username];
+    if (user === undefined || body.password.length < 4) return problem(401, 'Unauthenticated', '用户名或密码不对。');
+    return json({ token: body.username, expires_at: new Date(Date.now() + 8 * 3600e3).toISOString(), user });
+  }
+  if (route.startsWith('/auth/enrolment/')) {
+    return route.endsWith('/good')
+      ? json({
+          username: 'admin',
+          display_name: '管理员',
+          roles: ['sys_admin', 'ops_admin'],
+          expires_at: new Date(Date.now() + 3600e3).toISOString(),
+        })
+      : problem(404, 'Not found');
+  }
+  if (route === '/auth/enrol') return json({ token: 'wang', expires_at: '', user: USERS.wang });
+  const bearer = USERS[(req.headers.authorization ?? '').replace('Bearer ', '')];
+  const audio = tickets.get(url.searchParams.get('ticket'));
+  if (bearer === undefined && audio === undefined) return problem(401, 'Unauthenticated', 'Sign in again.');
+  if (route === '/tickets') {
+    const ticket = crypto.randomUUID();
+    tickets.set(ticket, bearer);
+    return json({ ticket, expires_in_s: 60 });
+  }
+  if (route === '/me') return json(bearer);
+  if (route === '/auth/logout') return res.writeHead(204).end();
+  if (route === '/bank/labels') return json(LABELS[url.searchParams.get('language')] ?? LABELS.zh);
+  if (route === '/kb/search') {
+    const q = url.searchParams.get('q');
+    const overlap = (a) =>
+      Array.from(q).filter((c) => (a.title + a.answer + a.questions.join('')).includes(c)).length / q.length;
+    const hits = ARTICLES.map((article) => ({ article, score: overlap(article) }))
+      .filter((h) => h.score > 0.4)
+      .sort((a, b) => b.score - a.score);
+    return json({
+      hits: hits
+        .slice(0, 5)
+        .map(({ article, score }) => ({
+          article,
+          score,
+          confidence: score,
+          scores: {},
+          passage: {
+            passage_id: `${article.article_id}:q0`,
+            article_id: article.article_id,
+            version: 1,
+            language: 'zh',
+            kind: 'question',
+            section: '',
+            text: article.questions[0],
+            start: 0,
+            end: 0,
+          },
+        })),
+    });
+  }
+  if (route === '/calls') {
+    const phase = url.searchParams.get('phase');
+    const list = [...calls.values()].map((c) => c.call).filter((c) => phase === null || c.phase === phase);
+    return json({ calls: list.sort((a, b) => b.started_at.localeCompare(a.started_at)), next_cursor: null });
+  }
+  const [, id, ...rest] = /^\/calls\/([^/]+)(?:\/(.*))?$/.exec(route) ?? [];
+  const entry = calls.get(decodeURIComponent(id ?? ''));
+  if (entry === undefined) return problem(404, 'Not found', 'There is no such call.');
+  const what = rest[0] ?? '';
+  if (what === '') return json(entry.call);
+  if (what === 'events') {
+    const after = Number(url.searchParams.get('after') ?? 0);
+    return json({
+      events: entry.envelopes.filter((e) => e.seq > after).slice(0, Number(url.searchParams.get('limit') ?? 1000)),
+    });
+  }
+  if (what === 'artifacts') return json({ artifacts: artifactsFor(entry) });
+  if (what === 'audio') {
+    const legs = entry.envelopes[0].event.legs.map((l) => ({
+      channel: l.channel,
+      sample_rate_hz: 8000,
+      duration_ms: entry.call.duration_ms,
+      gaps: entry.envelopes
+        .filter((e) => e.event.type === 'media_gap' && e.event.channel === l.channel)
+        .map((e) => ({ start_ms: e.event.start_ms, duration_ms: e.event.duration_ms, reason: e.event.reason })),
+    }));
+    return json({ legs });
+  }
+  const leg = /^audio\/(\w+)(\.wav|\/peaks)$/.exec(what);
+  if (leg !== null && leg[2] === '/peaks')
+    return json({ peaks: peaks(leg[1], entry.call.call_id, Number(url.searchParams.get('buckets'))) });
+  if (leg !== null) {
+    const data = wav(leg[1], entry.call.call_id);
+    const range = /bytes=(\d+)-(\d*)/.exec(req.headers.range ?? '');
+    const from = range === null ? 0 : Number(range[1]);
+    const to = range === null || range[2] === '' ? data.length - 1 : Number(range[2]);
+    res.writeHead(range === null ? 200 : 206, {
+      'Content-Type': 'audio/wav',
+      'Accept-Ranges': 'bytes',
+      'Content-Length': to - from + 1,
+      'Content-Range': `bytes ${from}-${to}/${data.length}`,
+    });
+    return res.end(data.subarray(from, to + 1));
+  }
+  if (what.endsWith('/rerun')) return json({}, 202);
+  if (what === 'feedback') return res.writeHead(204).end();
+  return problem(404, 'Not found');
+});
+
+async function page(path, res) {
+  const file = extname(path) === '' ? 'index.html' : normalize(path).replace(/^\/+/, '');
+  try {
+    const data = await readFile(join(UI, file));
+    res.writeHead(200, {
+      'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
+      'Content-Security-Policy': CSP,
+    });
+    res.end(data);
+  } catch {
+    res.writeHead(404).end();
+  }
+}
+
+const sockets = new WebSocketServer({
+  server,
+  path: '/api/v1/feed',
+  handleProtocols: (offered) => (offered.has('pangting.feed.v1') ? 'pangting.feed.v1' : false),
+});
+sockets.on('connection', (socket) => {
+  const feed = {
+    socket,
+    user: null,
+    watching: new Set(),
+    send: (message) => socket.readyState === 1 && feed.user !== null && socket.send(JSON.stringify(message)),
+    sees: (call) => feed.watching.has(call.call_id) || call.agent_id === feed.user?.user_id,
+    opened: (call) => feed.sees(call) && feed.send({ type: 'call_opened', call: { ...call } }),
+    event: (callId, envelope) =>
+      feed.sees(calls.get(callId).call) && feed.send({ type: 'event', call_id: callId, envelope }),
+    catchUp: (callId, after) => {
+      for (const envelope of calls.get(callId)?.envelopes ?? []) if (envelope.seq > after) feed.event(callId, envelope);
+    },
+  };
+  feeds.add(feed);
+  socket.on('close', () => feeds.delete(feed));
+  socket.on('message', (data) => {
+    const message = JSON.parse(data.toString());
+    if (message.type === 'hello') {
+      feed.user = tickets.get(message.ticket) ?? null;
+      tickets.delete(message.ticket);
+      if (feed.user === null) return socket.close(4401);
+      feed.send({ type: 'welcome', user: feed.user, server_time: new Date().toISOString(), heartbeat_s: 15 });
+      for (const { call } of calls.values()) {
+        const resumed = message.resume[call.call_id];
+        if (call.agent_id !== feed.user.user_id || (call.phase === 'ended' && resumed === undefined)) continue;
+        feed.opened(call);
+        feed.send({
+          type: 'secrets',
+          call_id: call.call_id,
+          values: { '【姓名#1】': '陈明', '【手机号#1】': '139 0000 5678', '【尾号#1】': '3678' },
+        });
+        feed.catchUp(call.call_id, resumed ?? 0);
+      }
+    } else if (message.type === 'watch') {
+      feed.watching.add(message.call_id);
+      feed.catchUp(message.call_id, message.after_seq);
+    } else if (message.type === 'unwatch') feed.watching.delete(message.call_id);
+    else if (message.type === 'feedback') {
+      const { client_id, call_id, suggestion_id, action, text = '', reason = '' } = message;
+      const entry = calls.get(call_id);
+      store(call_id, {
+        org_id: 'hesui',
+        call_id,
+        seq: entry.call.last_seq + 1,
+        epoch: 1,
+        at: new Date().toISOString(),
+        schema_version: 1,
+        event: { type: 'suggestion_feedback', suggestion_id, action, user_id: feed.user.user_id, text, reason },
+      });
+      feed.send({ type: 'ack', client_id });
+    }
+  });
+});
+setInterval(() => {
+  for (const feed of feeds) feed.send({ type: 'heartbeat' });
+}, 15_000);
+
+server.listen(PORT, () =>
+  console.log(`http://localhost:${PORT}  lin (agent) or wang (inspector), any password of 4 characters`),
+);
