@@ -1,5 +1,7 @@
 """How the network cuts the audio must change nothing that a pipeline does."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def transcribe(pcm, cuts):
                 log.append(effect)
 
     edges = [0, *sorted({2 * min(cut, len(pcm) // 2) for cut in cuts}), len(pcm)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         run(pipeline.receive_audio(pcm[start:end], start // 32))
     run(pipeline.flush())
     return log
@@ -56,5 +58,5 @@ def test_nothing_said_is_lost_or_invented(turns):
     pcm = b"".join(silence(ms) + tone(text) for ms, text in turns)
     finals = [entry.final for entry in transcribe(pcm, []) if isinstance(entry, EmitFinal)]
     assert "".join(final.text for final in finals) == "".join(text for _, text in turns)
-    for before, after in zip(finals, finals[1:], strict=False):
+    for before, after in pairwise(finals):
         assert before.end_ms <= after.start_ms

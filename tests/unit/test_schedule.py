@@ -1,0 +1,176 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from copilot.domain.errors import Overloaded
+from copilot.domain.transcript import RecognizeRequest
+from streaming.asr.schedule import Schedule, ScheduleConfig, Ticket
+
+
+def ticket(lane="partial", call="c1", at=0.0, key="k", channel="customer"):
+    request = RecognizeRequest(request_id=f"{call}/{lane}/{at}", call_id=call, channel=channel, lane=lane, pcm16=bytes(3200), language="zh")
+    return Ticket(request=request, key=key, arrived_ms=at)
+
+
+def schedule(**config):
+    return Schedule(ScheduleConfig(**config))
+
+
+def test_finals_go_first():
+    s = schedule()
+    partial, final = ticket(call="a"), ticket("final", call="b")
+    s.offer(partial, 0)
+    s.offer(final, 0)
+    assert s.take(0).batch == (final,)
+    assert s.take(0).batch == (partial,)
+
+
+def test_the_newest_partial_of_a_channel_replaces_the_waiting_one():
+    s = schedule()
+    old, new = ticket(at=0), ticket(at=300)
+    assert s.offer(old, 0) == []
+    assert s.offer(new, 300) == [old]
+    assert s.take(300).batch == (new,)
+
+
+def test_a_channel_has_one_partial_in_hand():
+    s = schedule(cadence_ms=0, max_cadence_ms=0)
+    first, second = ticket(at=0), ticket(at=10)
+    s.offer(first, 0)
+    assert s.take(0).batch == (first,)
+    s.offer(second, 10)
+    assert s.take(10).batch == ()
+    s.done((first,), 20)
+    assert s.take(20).batch == (second,)
+
+
+def test_a_final_drops_its_channels_waiting_partial_only():
+    s = schedule()
+    mine, other = ticket(call="a"), ticket(call="b")
+    s.offer(mine, 0)
+    s.offer(other, 0)
+    assert s.offer(ticket("final", call="a"), 1) == [mine]
+    assert s.waiting() == (1, 1)
+
+
+def test_partials_past_their_deadline_are_dropped():
+    s = schedule(partial_deadline_ms=1000)
+    late = ticket(at=0)
+    s.offer(late, 0)
+    decision = s.take(1001)
+    assert decision.batch == ()
+    assert decision.dropped == (late,)
+
+
+def test_only_equal_keys_share_a_batch_and_batches_are_bounded():
+    s = schedule(max_batch=2)
+    finals = [ticket("final", call=str(i), key="x" if i != 1 else "y") for i in range(4)]
+    for final in finals:
+        s.offer(final, 0)
+    assert s.take(0).batch == (finals[0], finals[2])
+    assert s.take(0).batch == (finals[1],)
+    assert s.take(0).batch == (finals[3],)
+
+
+def test_the_cadence_says_when_to_look_again_and_stretches_with_load():
+    s = schedule(decoders=1)
+    first = ticket(at=0)
+    s.offer(first, 0)
+    s.take(0)
+    s.done((first,), 100)
+    s.offer(ticket(at=200), 200)
+    decision = s.take(200)
+    assert decision.batch == ()
+    assert decision.look_again_ms == pytest.approx(800, abs=1)
+    final = ticket("final", call="z", at=300)
+    s.offer(final, 300)
+    s.take(300)
+    assert s.cadence_ms(60_300) == pytest.approx(2_500)  # a minute of one busy decoder
+    s.done((final,), 60_300)
+    assert s.cadence_ms(160_300) == pytest.approx(800)
+
+
+def test_partials_get_a_turn_when_finals_never_stop():
+    s = schedule(max_batch=1)
+    starved = ticket(call="p", at=0)
+    s.offer(starved, 0)
+    lanes = []
+    for i in range(8):
+        s.offer(ticket("final", call=str(i), at=2_000), 2_000)
+    for _ in range(8):
+        batch = s.take(2_000).batch
+        lanes.append(batch[0].request.lane)
+        s.done(batch, 2_000)
+    assert lanes.count("partial") == 1
+    assert lanes.index("partial") == 3
+
+
+def test_admission_counts_channels_load_and_waiting_finals():
+    s = schedule(max_channels=4)
+    s.admit(0)
+    s.admit(0)
+    with pytest.raises(Overloaded, match="4 recognition channels"):
+        s.admit(0)
+    s.admit(20_000)  # the two calls never sent anything
+
+    busy = schedule(decoders=1)
+    final = ticket("final")
+    busy.offer(final, 0)
+    busy.take(0)
+    with pytest.raises(Overloaded, match="busy"):
+        busy.admit(60_000)
+    busy.done((final,), 60_000)
+    busy.admit(120_000)
+
+    behind = schedule()
+    behind.offer(ticket("final", at=0), 0)
+    with pytest.raises(Overloaded, match="behind"):
+        behind.admit(2_000)
+
+
+def test_a_burst_of_calls_is_not_admitted_on_yesterdays_load():
+    s = schedule(max_channels=1000, new_call_load=0.1, admit_load=0.85)
+    for _ in range(8):
+        s.admit(0)
+    with pytest.raises(Overloaded):
+        s.admit(0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["partial", "final", "take", "done", "cancel"]),
+            st.integers(min_value=0, max_value=3),
+            st.integers(min_value=0, max_value=900),
+        ),
+        max_size=120,
+    )
+)
+def test_every_final_is_decoded_once_and_every_partial_decoded_or_answered(steps):
+    s, now = schedule(max_batch=3, partial_deadline_ms=1000), 0.0
+    offered, taken, dropped, cancelled, running = [], [], [], [], []
+    for kind, number, wait in steps:
+        now += wait
+        if kind in ("partial", "final"):
+            new = ticket(kind, call=str(number), at=now, key=number % 2)
+            offered.append(new)
+            dropped += s.offer(new, now)
+        elif kind == "take":
+            decision = s.take(now)
+            dropped += decision.dropped
+            if decision.batch:
+                taken += decision.batch
+                running.append(decision.batch)
+        elif kind == "done" and running:
+            s.done(running.pop(0), now)
+        elif kind == "cancel" and offered and s.withdraw(offered[number % len(offered)]):
+            cancelled.append(offered[number % len(offered)])
+        in_hand = [t.channel for batch in running for t in batch if t.request.lane == "partial"]
+        assert len(in_hand) == len(set(in_hand))
+        assert 0 <= s.load(now) <= 1
+        assert s.waiting()[1] <= 4
+    rest = s.drain()
+    outcomes = [id(t) for t in [*taken, *dropped, *cancelled, *rest]]
+    assert sorted(outcomes) == sorted(id(t) for t in offered)
+    assert not any(t.request.lane == "final" for t in dropped)
