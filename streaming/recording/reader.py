@@ -123,10 +123,11 @@ class RecordingReader:
         if not segment.samples:
             return np.empty(0, np.int16)
         folder = leg_path(self._org_id, self._call_id, recording.leg.channel)
-        blob = self._media.get(segment_path(folder, segment.number))
+        path = segment_path(folder, segment.number)
+        blob = self._media.get(path)
         if hashlib.sha256(blob).hexdigest() != segment.sha256:
             raise EngineError("A segment of this recording is damaged: restore it from the media store's backup.")
-        audio = g711.decode(self._cipher.open(blob), recording.leg.encoding)
+        audio = g711.decode(self._cipher.open(blob, path.encode()), recording.leg.encoding)
         if len(audio) != segment.samples:
             raise EngineError("A segment of this recording does not fit its index: restore both from the media store's backup.")
         return audio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
 from filelock import FileLock, Timeout
 
 from copilot.domain.audio import ChannelName, LegFormat, MediaFrame, MediaGap
@@ -22,7 +22,7 @@ from streaming.recording.sealing import RecoveredLeg, finish_leg, recover, seal_
 from streaming.recording.segment import BlobCipher, Segment, leg_path
 from streaming.recording.spool import LegSpool
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +176,12 @@ class Recorder:
         self._open.add((org_id, call_id))
         spools = {
             leg.channel: LegSpool(
-                self._config.spool_dir / folders[leg.channel], leg, cipher, segment_s=self._config.segment_s, keep_s=self._config.keep_s
+                self._config.spool_dir / folders[leg.channel],
+                folders[leg.channel],
+                leg,
+                cipher,
+                segment_s=self._config.segment_s,
+                keep_s=self._config.keep_s,
             )
             for leg in legs
         }
@@ -207,7 +212,7 @@ class Recorder:
                 try:
                     self._handle(call, item)
                 except Exception:
-                    log.exception("the recording writer met a fault of its own")
+                    log.exception("recording_writer_fault")
                 for spool in call.spools.values():
                     if spool.dirty:
                         dirty.setdefault(spool, (call, now + self._config.flush_s))
@@ -275,7 +280,7 @@ class Recorder:
         except Exception as error:  # the disk, or the call's key: either way the call goes on and the samples wait
             if not call.failing:
                 call.failing = True
-                log.warning("a recording cannot be written (%s)", type(error).__name__)
+                log.warning("recording_not_written", error=type(error).__name__)
                 self._on_loop(call.on_state, "down", "The spool directory cannot be written: check its disk.")
             return False
         if call.failing:
@@ -321,7 +326,7 @@ class Recorder:
                     finish_leg(spool.directory, call.folder[channel], spool.leg, call.sealed[channel], self._media)
                 self._on_loop(self._forget, call)
         except Exception as error:  # the store, the disk or the key: the spool stays until it works
-            log.warning("a recording segment could not be sealed yet (%s)", type(error).__name__)
+            log.warning("recording_not_sealed_yet", error=type(error).__name__)
             return False
         finally:
             if isinstance(job, _Finish) and call.closing is not None:

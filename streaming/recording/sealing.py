@@ -26,6 +26,7 @@ from streaming.recording.segment import (
     leg_path,
     segment_path,
     sidecar_path,
+    spool_place,
 )
 
 LEG_FILE = "leg.json"
@@ -57,13 +58,14 @@ def seal_spool(spool: Path, folder: str, leg: LegFormat, cipher: BlobCipher, med
     number = int(spool.stem)
     items: list[SpoolItem] = []
     parts: list[bytes] = []
-    for record_items, payload in decode_records(spool.read_bytes(), cipher):
+    for record_items, payload in decode_records(spool.read_bytes(), cipher, spool_place(folder)):
         items += record_items
         parts.append(payload)
     if not items:
         spool.unlink()
         return None
-    sealed = cipher.seal(b"".join(parts))
+    path = segment_path(folder, number)
+    sealed = cipher.seal(b"".join(parts), path.encode())
     last = items[-1]
     segment = Segment(
         number=number,
@@ -76,7 +78,7 @@ def seal_spool(spool: Path, folder: str, leg: LegFormat, cipher: BlobCipher, med
         sha256=hashlib.sha256(sealed).hexdigest(),
     )
     # The sidecar comes last: a segment counts from then on.
-    media.put(segment_path(folder, number), sealed)
+    media.put(path, sealed)
     media.put(sidecar_path(folder, number), encode_index(leg, [segment], complete=False))
     spool.unlink()
     return segment

@@ -21,20 +21,23 @@ INDEX_VERSION = 1
 
 
 class BlobCipher(Protocol):
-    """Encrypts what is written for one call. ``open(seal(x)) == x``; ``open`` raises for what was changed. Called from worker threads."""
+    """Encrypts what is written for one call; called from worker threads.
 
-    def seal(self, data: bytes) -> bytes: ...
+    ``place`` says where the blob belongs: one that was changed, or moved elsewhere, does not open (it raises).
+    """
 
-    def open(self, data: bytes) -> bytes: ...
+    def seal(self, data: bytes, place: bytes = b"") -> bytes: ...
+
+    def open(self, data: bytes, place: bytes = b"") -> bytes: ...
 
 
 class ClearCipher:
     """No encryption: for tests and for stores that encrypt by themselves."""
 
-    def seal(self, data: bytes) -> bytes:
+    def seal(self, data: bytes, place: bytes = b"") -> bytes:  # noqa: ARG002 - the interface
         return data
 
-    def open(self, data: bytes) -> bytes:
+    def open(self, data: bytes, place: bytes = b"") -> bytes:  # noqa: ARG002
         return data
 
 
@@ -121,6 +124,11 @@ def index_path(folder: str) -> str:
     return f"{folder}/index.json"
 
 
+def spool_place(folder: str) -> bytes:
+    """The ``place`` of a leg's spool records."""
+    return f"{folder}/spool".encode()
+
+
 def encode_index(leg: LegFormat, segments: Sequence[Segment], *, complete: bool) -> bytes:
     """The JSON of a sidecar (one segment) or of ``index.json`` (all)."""
     body = {
@@ -163,21 +171,21 @@ class SpoolItem:
     reason: GapReason | None = None
 
 
-def encode_record(items: Sequence[SpoolItem], payload: bytes, cipher: BlobCipher) -> bytes:
+def encode_record(items: Sequence[SpoolItem], payload: bytes, cipher: BlobCipher, place: bytes) -> bytes:
     """4 bytes of length (big endian), then encrypted: a JSON line, then the samples of its audio items."""
     head = json.dumps([[item.start_sample, item.samples, item.reason] for item in items], separators=(",", ":")).encode()
-    blob = cipher.seal(head + b"\n" + payload)
+    blob = cipher.seal(head + b"\n" + payload, place)
     return len(blob).to_bytes(4, "big") + blob
 
 
-def decode_records(data: bytes, cipher: BlobCipher) -> Iterator[tuple[list[SpoolItem], bytes]]:
+def decode_records(data: bytes, cipher: BlobCipher, place: bytes) -> Iterator[tuple[list[SpoolItem], bytes]]:
     """The records of a spool file in order. A torn last one (the process died while writing) is left out."""
     position = 0
     while position + 4 <= len(data):
         end = position + 4 + int.from_bytes(data[position : position + 4], "big")
         if end > len(data):
             return
-        head, _, payload = cipher.open(data[position + 4 : end]).partition(b"\n")
+        head, _, payload = cipher.open(data[position + 4 : end], place).partition(b"\n")
         items = [
             SpoolItem(start_sample=start, samples=samples, reason=cast("GapReason | None", reason))
             for start, samples, reason in json.loads(head)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from copilot.domain.audio import LegFormat
 from streaming.recording.sealing import SPOOL_SUFFIX, write_leg_file
-from streaming.recording.segment import BlobCipher, GapReason, SpoolItem, encode_record
+from streaming.recording.segment import BlobCipher, GapReason, SpoolItem, encode_record, spool_place
 
 
 class LegSpool:
@@ -19,10 +19,11 @@ class LegSpool:
     waiting audio they are given up as a gap, so that a full disk cannot fill the memory.
     """
 
-    def __init__(self, directory: Path, leg: LegFormat, cipher: BlobCipher, *, segment_s: float, keep_s: float) -> None:
+    def __init__(self, directory: Path, folder: str, leg: LegFormat, cipher: BlobCipher, *, segment_s: float, keep_s: float) -> None:
         self.leg = leg
         self.directory = directory
         self._cipher = cipher
+        self._place = spool_place(folder)
         self._segment_samples = round(segment_s * leg.sample_rate_hz)
         self._keep_samples = round(keep_s * leg.sample_rate_hz)
         self._number = 0
@@ -77,7 +78,7 @@ class LegSpool:
         """On the disk when it returns. Raises OSError, and what the cipher raises; then nothing is lost yet."""
         if not self._items:
             return
-        record = encode_record(self._items, bytes(self._payload), self._cipher)
+        record = encode_record(self._items, bytes(self._payload), self._cipher, self._place)
         if self._file is None:
             write_leg_file(self.directory, self.leg)
             self._file = (self.directory / f"{self._number:06d}{SPOOL_SUFFIX}").open("wb", buffering=0)

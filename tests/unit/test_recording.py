@@ -33,13 +33,14 @@ def anyio_backend():
 class XorCipher:
     """Stands in for the call's key: what is on disk is not what was said, and a changed blob is refused."""
 
-    def seal(self, data):
-        return b"sealed:" + bytes(b ^ 0x5A for b in data)
+    def seal(self, data, place=b""):
+        return b"sealed:" + place + b":" + bytes(b ^ 0x5A for b in data)
 
-    def open(self, data):
-        if not data.startswith(b"sealed:"):
-            raise EngineError("not sealed with this key")
-        return bytes(b ^ 0x5A for b in data[7:])
+    def open(self, data, place=b""):
+        head = b"sealed:" + place + b":"
+        if not data.startswith(head):
+            raise EngineError("not sealed with this key for this place")
+        return bytes(b ^ 0x5A for b in data[len(head) :])
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ async def test_samples_reach_the_disk_without_being_asked(recorder, tmp_path):
 
 async def test_an_erased_call_is_not_recovered(tmp_path, media):
     directory = tmp_path / "spool" / "org" / "call-1" / "customer"
-    spool = LegSpool(directory, CUSTOMER, XorCipher(), segment_s=1, keep_s=1)
+    spool = LegSpool(directory, "org/call-1/customer", CUSTOMER, XorCipher(), segment_s=1, keep_s=1)
     spool.add_audio(0, b"\x01" * 100)
     spool.flush()
 
@@ -243,7 +244,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost_when_it_comes_back(tmp_pa
 
 
 def test_a_write_that_failed_half_way_is_written_over(tmp_path, media):
-    spool = LegSpool(tmp_path / "org" / "c" / "customer", CUSTOMER, ClearCipher(), segment_s=10, keep_s=1)
+    spool = LegSpool(tmp_path / "org" / "c" / "customer", "org/c/customer", CUSTOMER, ClearCipher(), segment_s=10, keep_s=1)
     spool.add_audio(0, b"\x01" * 100)
     spool.flush()
     spool._file.write(b"half of a rec")  # what a full disk leaves
@@ -255,7 +256,7 @@ def test_a_write_that_failed_half_way_is_written_over(tmp_path, media):
 
 
 def test_memory_is_bounded_when_the_disk_never_comes_back(tmp_path):
-    spool = LegSpool(tmp_path / "x", CUSTOMER, ClearCipher(), segment_s=10, keep_s=1)
+    spool = LegSpool(tmp_path / "x", "x", CUSTOMER, ClearCipher(), segment_s=10, keep_s=1)
     for n in range(100):
         spool.add_audio(n * 160, b"\x01" * 160)
         spool.give_up_oldest()
