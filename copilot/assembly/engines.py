@@ -84,13 +84,18 @@ def open_media(settings: Settings) -> MediaStore:
 
 
 def open_embedder(settings: Settings) -> Embedder:
-    """The embedding model, its passage vectors remembered beside the index so that a rebuild is fast."""
-    from kb.embeddings import RememberingEmbedder
+    """The embedding model; what it is asked is not kept."""
     from kb.embeddings import open_embedder as open_
 
-    cache = settings.data_dir / "embeddings.sqlite"
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    return RememberingEmbedder(open_(model_hub(settings), settings.embed.model), cache)
+    return open_(model_hub(settings), settings.embed.model)
+
+
+def remembering(settings: Settings, embedder: Embedder) -> Embedder:
+    """The same with a file of vectors beside the models, shared by every index of this machine. For the bank's own texts, never for calls."""
+    from kb.embeddings import RememberingEmbedder
+
+    settings.models_dir.mkdir(parents=True, exist_ok=True)
+    return RememberingEmbedder(embedder, settings.models_dir / "vectors.sqlite")
 
 
 def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder) -> KnowledgeBase:
@@ -101,11 +106,11 @@ def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder) -
     if url.scheme == "embedded":
         from kb.embedded import EmbeddedEngine
 
-        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, embedder), embedder)
+        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, remembering(settings, embedder)), embedder)
     if url.scheme in ("elasticsearch", "elasticsearch+https"):
         from kb.elastic import open_elastic_engine
 
-        return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, embedder), embedder)
+        return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, remembering(settings, embedder)), embedder)
     raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
 
 
