@@ -39,14 +39,17 @@ async function open({ width, height, dark = false, language = 'zh', user = 'lin'
     reducedMotion: 'reduce',
   });
   const page = await context.newPage();
-  page.on('console', (m) => m.type() === 'error' && !m.text().includes('WebSocket') && failures.push(m.text()));
+  page.on(
+    'console',
+    (m) => m.type() === 'error' && !/WebSocket|Failed to load resource/.test(m.text()) && failures.push(m.text()),
+  );
   page.on('pageerror', (e) => failures.push(String(e)));
   await page.goto(BASE + (user === null ? path : '/'));
   if (user !== null) {
     await page.getByTestId('signin-username').fill(user);
     await page.getByTestId('signin-password').fill('12345');
     await page.getByTestId('signin-submit').click();
-    await page.getByTestId(user === 'lin' ? 'agent-page' : 'calls-page').waitFor();
+    await page.getByTestId(user !== 'wang' ? 'agent-page' : 'calls-page').waitFor();
     if (path !== '/') await page.goto(BASE + path);
   }
   return page;
@@ -98,7 +101,7 @@ await shot('agent-reject-360', { width: 360, height: 800 }, async (p) => {
 });
 await shot('agent-options-480', { width: 480, height: 860, dark: true }, async (p) => {
   await card(p);
-  await p.locator('.options summary').click();
+  await p.locator('.options > summary').click();
 });
 await shot('agent-search-480', { width: 480, height: 860 }, async (p) => {
   await card(p);
@@ -170,12 +173,54 @@ await shot('call-live', { width: 1280, height: 860, user: 'wang', path: '/calls/
 await shot('call-missing', { width: 900, height: 400, user: 'wang', path: '/calls/none' }, (p) =>
   p.getByRole('alert').waitFor(),
 );
-await post('/mock/start', { log: 'card-fraud', speed: 1, instant_ms: 69000, call_id: 'ends' });
-await shot('agent-after-480', { width: 480, height: 900 }, async (p) => {
-  await p.getByTestId('suggestion').or(p.getByTestId('artifacts')).first().waitFor();
-  await p.evaluate(() => sessionStorage.setItem('pangting.call', 'ends'));
-  await p.reload();
-  await p.waitForTimeout(1500);
+for (const [name, options] of [
+  ['after-480', {}],
+  ['after-360-dark', { width: 360, height: 800, dark: true }],
+  ['after-1100-en', { width: 1100, height: 800, language: 'en' }],
+]) {
+  await shot(`agent-${name}`, { width: 480, height: 900, user: 'zhao', ...options }, async (p) => {
+    await p.getByTestId('agent-page').waitFor();
+    await post('/mock/start', {
+      log: 'card-fraud',
+      agent_id: 'u-zhao',
+      partials: false,
+      speed: 4,
+      instant_ms: 66000,
+      call_id: `ends-${name}`,
+    });
+    await p.getByTestId('artifacts').waitFor();
+    await p.screenshot({ path: `${OUT}/agent-${name}-pending.png` });
+    await p.getByTestId('artifact').waitFor();
+    await p.locator('[data-testid=tab-qa][data-ready=true]').waitFor();
+  });
+}
+await post('/mock/start', {
+  log: 'rare-events',
+  agent_id: 'u-zhao',
+  partials: false,
+  until_ms: 5000,
+  instant_ms: 4900,
+  call_id: 'odd',
+});
+await shot('agent-nothing-degraded-360', { width: 360, height: 740, user: 'zhao' }, card);
+await shot('agent-generated-360', { width: 360, height: 740, user: 'zhao' }, async (p) => {
+  await post('/mock/start', {
+    log: 'rare-events',
+    agent_id: 'u-zhao',
+    partials: false,
+    until_ms: 15000,
+    instant_ms: 15500,
+    call_id: 'odd2',
+  });
+  await p
+    .getByTestId('callbar')
+    .getByRole('button')
+    .first()
+    .waitFor({ timeout: 1000 })
+    .catch(() => undefined);
+  const other = p.locator('.callbar .pill.new');
+  if (await other.count()) await other.click();
+  await card(p);
 });
 await browser.close();
 server.kill();

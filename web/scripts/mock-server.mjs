@@ -31,6 +31,7 @@ const TYPES = {
 
 const USERS = {
   lin: { user_id: 'u-lin', username: 'lin', display_name: '林晓', roles: ['agent'], org_id: 'hesui' },
+  zhao: { user_id: 'u-zhao', username: 'zhao', display_name: '赵宁', roles: ['agent'], org_id: 'hesui' },
   wang: { user_id: 'u-wang', username: 'wang', display_name: '王敏', roles: ['inspector'], org_id: 'hesui' },
 };
 /** call_id → { envelopes, call } */
@@ -96,13 +97,21 @@ function store(callId, envelope) {
 }
 
 /** Replays a log as a live call. The log's own feedback is left out: the clicks are the visitor's. */
-async function play({ log: name, until_ms = Infinity, speed = 1, partials = true, call_id, instant_ms = 0 }) {
+async function play({
+  log: name,
+  agent_id = 'u-lin',
+  until_ms = Infinity,
+  speed = 1,
+  partials = true,
+  call_id,
+  instant_ms = 0,
+}) {
   const { log } = await readLog(name);
   const callId = call_id ?? `live-${Date.now()}`;
   const t0 = Date.parse(log[0].at);
   const begun = Date.now() - instant_ms;
   const shift = (ms) => new Date(begun + ms).toISOString();
-  calls.set(callId, { envelopes: [], call: blank(callId, log[0].event, shift(0)) });
+  calls.set(callId, { envelopes: [], call: { ...blank(callId, log[0].event, shift(0)), agent_id } });
   for (const feed of feeds) feed.opened(calls.get(callId).call);
   let clock = 0;
   const goTo = async (ms) => {
@@ -128,7 +137,7 @@ async function play({ log: name, until_ms = Infinity, speed = 1, partials = true
       for (const f of feeds)
         f.send({ type: 'speech', call_id: callId, channel: event.channel, speaking: false, at_ms: at });
     const copy = structuredClone(event);
-    if (copy.type === 'call_started') copy.started_at = shift(0);
+    if (copy.type === 'call_started') Object.assign(copy, { started_at: shift(0), agent_id });
     const seq = calls.get(callId).call.last_seq + 1;
     store(callId, { ...source, org_id: 'hesui', call_id: callId, seq, at: shift(at), event: copy });
   }
@@ -276,25 +285,23 @@ const server = createServer(async (req, res) => {
       .filter((h) => h.score > 0.4)
       .sort((a, b) => b.score - a.score);
     return json({
-      hits: hits
-        .slice(0, 5)
-        .map(({ article, score }) => ({
-          article,
-          score,
-          confidence: score,
-          scores: {},
-          passage: {
-            passage_id: `${article.article_id}:q0`,
-            article_id: article.article_id,
-            version: 1,
-            language: 'zh',
-            kind: 'question',
-            section: '',
-            text: article.questions[0],
-            start: 0,
-            end: 0,
-          },
-        })),
+      hits: hits.slice(0, 5).map(({ article, score }) => ({
+        article,
+        score,
+        confidence: score,
+        scores: {},
+        passage: {
+          passage_id: `${article.article_id}:q0`,
+          article_id: article.article_id,
+          version: 1,
+          language: 'zh',
+          kind: 'question',
+          section: '',
+          text: article.questions[0],
+          start: 0,
+          end: 0,
+        },
+      })),
     });
   }
   if (route === '/calls') {

@@ -96,7 +96,7 @@ export function AgentPage() {
     >
       <main
         id="main"
-        class={`agent${ended ? ' after' : ''}`}
+        class={`sidebar${ended ? ' after' : ''}`}
         data-testid="agent-page"
         data-call-id={state?.call.call_id}
       >
@@ -126,8 +126,8 @@ export function AgentPage() {
                   onSearch={() => setDialog('search')}
                 />
               )}
-              <Checklist state={state} />
               <AlertStrip key={state.call.call_id} state={state} now={now} />
+              <Checklist state={state} />
             </div>
             <div class="talk-column">
               <header class="talk-head">

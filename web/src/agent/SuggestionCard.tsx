@@ -106,7 +106,7 @@ function Age({ at, now, ended }: { at: string; now: number; ended: boolean }) {
   if (ended || !(seconds > OLD_S)) return null;
   return (
     <span class="dim num age">
-      {seconds < 60 ? t('sug.age', { n: seconds }) : t('sug.age.min', { n: Math.floor(seconds / 60) })}
+      {seconds < 60 ? t('sug.age', { n: seconds - (seconds % 5) }) : t('sug.age.min', { n: Math.floor(seconds / 60) })}
     </span>
   );
 }
@@ -133,7 +133,7 @@ function PrimaryCard(props: Props & { card: Card }) {
     >
       <div class="card-title">
         {fresh && <span class="fresh" aria-hidden="true" />}
-        <h3>{offer.title || t('sug.kind.nothing')}</h3>
+        <h3>{offer.title || (offer.intent !== '' ? app.intentName(offer.intent) : '')}</h3>
         {!nothing && <Confidence value={offer.confidence} />}
       </div>
       {editing ? (

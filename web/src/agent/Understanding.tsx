@@ -48,7 +48,7 @@ export function Intents({ state }: { state: CallState }) {
   return (
     <section class="intents" aria-label={t('intent.title')} ref={box}>
       <div class="chips">
-        {intents.length === 0 && slots.length === 0 && <span class="dim">{t('intent.waiting')}</span>}
+        {intents.length === 0 && <span class="dim">{t('intent.waiting')}</span>}
         {intents.map((intent, i) => (
           <button
             key={intent.intent}
@@ -63,19 +63,10 @@ export function Intents({ state }: { state: CallState }) {
             {app.intentName(intent.intent)} <span class="num">{percent(intent.confidence)}</span>
           </button>
         ))}
+      </div>
+      <div class="chips slots">
         {slots.map((slot) => (
-          <button
-            key={slot.name}
-            type="button"
-            class="chip slot"
-            data-testid="slot"
-            data-slot={slot.name}
-            title={slot.spoken}
-            onClick={() => jumpTo(slot.utterance_id)}
-          >
-            <span class="dim">{app.word(`slot.${slot.name}`, slot.name)}</span>{' '}
-            <SlotValue slot={slot} secrets={state.secrets} />
-          </button>
+          <SlotChip key={slot.name} slot={slot} secret={state.secrets[slot.value]} />
         ))}
       </div>
       {why !== undefined && <Why intent={why} state={state} />}
@@ -83,14 +74,35 @@ export function Intents({ state }: { state: CallState }) {
   );
 }
 
-/** Inside a button: tokens show as plain words, not as a second button. */
-function SlotValue({ slot, secrets }: { slot: EventOf<'slot_filled'>; secrets: Readonly<Record<string, string>> }) {
-  const masked = /^【([^【】#]+)#\d+】$/u.exec(slot.value);
-  if (masked !== null) return <span title={secrets[slot.value]}>{masked[1]}</span>;
-  if (slot.name === 'amount' && /^\d+(\.\d+)?$/.test(slot.value)) {
-    return <span class="num">¥{Number(slot.value).toLocaleString('zh-CN')}</span>;
-  }
-  return <span class="num">{slot.value}</span>;
+/** A masked value shows only while the chip is hovered, pressed or focused, and only if this feed was given it. */
+function SlotChip({ slot, secret }: { slot: EventOf<'slot_filled'>; secret: string | undefined }) {
+  const app = useApp();
+  const [open, setOpen] = useState(false);
+  const masked = /^【[^【】#]+#\d+】$/u.test(slot.value);
+  return (
+    <button
+      type="button"
+      class={`chip slot${masked ? ' masked' : ''}`}
+      data-testid="slot"
+      data-slot={slot.name}
+      title={masked ? undefined : slot.spoken}
+      onClick={() => jumpTo(slot.utterance_id)}
+      onPointerEnter={() => setOpen(true)}
+      onPointerLeave={() => setOpen(false)}
+      onFocus={() => setOpen(true)}
+      onBlur={() => setOpen(false)}
+    >
+      <span class="dim">{app.word(`slot.${slot.name}`, slot.name)}</span>{' '}
+      <span class="num">{masked ? (open && secret) || '••••' : slotText(slot)}</span>
+    </button>
+  );
+}
+
+function slotText(slot: EventOf<'slot_filled'>): string {
+  if (slot.name === 'amount' && /^\d+(\.\d+)?$/.test(slot.value))
+    return `¥${Number(slot.value).toLocaleString('zh-CN')}`;
+  const year = `${new Date().getFullYear()}-`;
+  return slot.value.startsWith(year) ? slot.value.slice(year.length) : slot.value;
 }
 
 function Why({ intent, state }: { intent: Intent; state: CallState }) {
@@ -229,7 +241,7 @@ export function AlertStrip({ state, now }: { state: CallState; now: number }) {
           </>
         )}
       </div>
-      {state.alerts.length > 0 && (
+      {state.alerts.length > (shown === undefined ? 0 : 1) && (
         <details class="alert-log">
           <summary>{t('alert.log', { n: state.alerts.length })}</summary>
           <ul>

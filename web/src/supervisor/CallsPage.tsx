@@ -238,7 +238,11 @@ function Row({
         )}
       </td>
       <td class="num right">
-        {call.suggestions === 0 ? <span class="dim">–</span> : `${call.suggestions_used}/${call.suggestions}`}
+        {call.suggestions === 0 ? (
+          <span class="dim">–</span>
+        ) : (
+          `${Math.min(call.suggestions_used, call.suggestions)}/${call.suggestions}`
+        )}
       </td>
       <td class="num right">
         {call.alerts === 0 ? <span class="dim">–</span> : <span class="alert-count">{call.alerts}</span>}

@@ -29,10 +29,9 @@ export function SourceLine({ citations }: { citations: readonly Citation[] }) {
         <span class="source-text">
           {first.title}
           {first.section !== '' && first.section !== first.title && ` § ${first.section}`}
-          <span class="dim">
-            {' '}
-            · v{first.version} · <Validity from={first.valid_from} to={first.valid_to} />
-          </span>
+        </span>
+        <span class="source-when dim">
+          · v{first.version} · <Validity from={first.valid_from} to={first.valid_to} />
         </span>
         {citations.length > 1 && <span class="badge">+{citations.length - 1}</span>}
       </summary>

@@ -192,6 +192,8 @@ export function jumpTo(utteranceId: string): void {
   const box = row?.closest<HTMLElement>('.transcript');
   if (row === null || box === null || box === undefined) return;
   scrollInto(box, row);
+  // In a narrow window the transcript itself may be below the fold.
+  box.scrollIntoView({ block: 'nearest' });
   row.classList.remove('flash');
   // Restarting the animation needs a layout in between.
   void row.offsetWidth;
