@@ -1,0 +1,79 @@
+"""Scenario calls: playing into a server and reading what became of them, over the public interfaces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from loadtest.feed_client import FeedClient
+from loadtest.server_process import ROOT, ServerProcess
+from streaming.play import play
+
+Json = dict[str, Any]
+SCENARIOS = ROOT / "loadtest" / "scenarios"
+
+
+def gold(name: str) -> Json:
+    return json.loads((SCENARIOS / name / "gold.json").read_text(encoding="utf-8"))
+
+
+def audio(name: str) -> Path:
+    return SCENARIOS / name / "call.wav"
+
+
+def new_call_id(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+@asynccontextmanager
+async def signed_in(server: ServerProcess, username: str) -> AsyncIterator[FeedClient]:
+    client = FeedClient(server.base)
+    try:
+        await client.sign_in(username, server.passwords[username])
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def send(
+    server: ServerProcess, call_id: str, name: str, *, protocol: str = "raw", agent: str = "agent-a", speed: float = 1.0
+) -> None:
+    """Plays a scenario's call to its end."""
+    await play(
+        audio(name),
+        protocol=protocol,
+        url=server.telephony_url(protocol),
+        key=server.key,
+        call_id=call_id,
+        metadata={"agent": agent},
+        speed=speed,
+    )
+
+
+async def events_until(client: FeedClient, call_id: str, done: Any, timeout_s: float = 60.0) -> list[Json]:
+    """The call's events as soon as ``done(events)`` is true. Fails with what there was."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            answer = await client.http.get(f"/calls/{call_id}/events", params={"limit": 5000})
+            if answer.status_code == 200:
+                events = [item["event"] for item in answer.json()["events"]]
+                if done(events):
+                    return events
+            await asyncio.sleep(0.2)
+
+
+def of_type(events: list[Json], kind: str) -> list[Json]:
+    return [event for event in events if event["type"] == kind]
+
+
+def all_artifacts(events: list[Json]) -> bool:
+    return {event["kind"] for event in of_type(events, "artifact_ready")} == {"summary", "ticket", "qa"}
+
+
+def has_ended(events: list[Json]) -> bool:
+    return bool(of_type(events, "call_ended"))
