@@ -1,0 +1,1 @@
+"""Quality scoring by the bank's rubric. Pure."""

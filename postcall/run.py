@@ -1,0 +1,63 @@
+"""After-call work on one transcript: the only place that puts its parts together. Used by the worker and by ``pangting postcall run``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from copilot.codec import to_json
+from copilot.domain.artifacts import ArtifactKind, QaScorecard, Summary, TicketClassification, Turn
+from copilot.domain.errors import InvalidInput
+from copilot.domain.ports.knowledge import Embedder, IntentClassifier
+from copilot.domain.ports.llm import TextModel
+from postcall.classify import classify
+from postcall.needs import find_intents
+from postcall.packs import Packs
+from postcall.qa.score import score
+from postcall.reading import LANGUAGES
+from postcall.summary import summarise
+from postcall.turns import FoundIntent, Transcript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What after-call work of one organisation is given. Without classifier: rules of the pack; without model: extractive summary."""
+
+    packs: Packs
+    intents: IntentClassifier | None = None
+    embedder: Embedder | None = None
+    model: TextModel | None = None
+
+
+def produce(kind: ArtifactKind, transcript: Transcript, tools: Tools) -> Summary | TicketClassification | QaScorecard:
+    """One artifact. Raises InvalidInput for a language without packs, EngineError when a model that cannot be replaced fails."""
+    _check_language(transcript.language)
+    return _make(kind, transcript, find_intents(transcript, tools.packs, tools.intents), tools)
+
+
+def run_all(turns: Sequence[Turn], language: str, tools: Tools) -> dict[str, Any]:
+    """``{"summary", "ticket", "scorecard"}`` as JSON-able Python; see docs/reference/schemas/postcall-result.json."""
+    _check_language(language)
+    transcript = Transcript(language=language, turns=tuple(turns))
+    intents = find_intents(transcript, tools.packs, tools.intents)
+    kinds: dict[str, ArtifactKind] = {"summary": "summary", "ticket": "ticket", "scorecard": "qa"}
+    return {name: to_json(_make(kind, transcript, intents, tools)) for name, kind in kinds.items()}
+
+
+def _make(
+    kind: ArtifactKind, transcript: Transcript, intents: Sequence[FoundIntent], tools: Tools
+) -> Summary | TicketClassification | QaScorecard:
+    match kind:
+        case "summary":
+            return summarise(transcript, intents, tools.packs, tools.model)
+        case "ticket":
+            return classify(tools.packs.taxonomy, transcript, intents, tools.embedder)
+        case "qa":
+            found = {item.intent for item in intents}
+            return score(tools.packs.rubric, transcript.turns, transcript.language, found)
+
+
+def _check_language(language: str) -> None:
+    if language not in LANGUAGES:
+        raise InvalidInput(f"After-call work knows the languages {' and '.join(LANGUAGES)}, not {language!r}.")
