@@ -13,7 +13,7 @@ import websockets
 from loadtest.calls import audio, events_until, gold, has_ended, new_call_id, of_type, send, signed_in
 from loadtest.gold import transcript_cer
 from loadtest.server_process import ServerProcess
-from streaming.telephony.g711 import encode_ulaw
+from streaming.telephony.g711 import encode
 
 pytestmark = [pytest.mark.anyio, pytest.mark.models]
 
@@ -80,7 +80,7 @@ async def test_a_peer_that_never_starts_is_closed(server: ServerProcess):
 def mulaw(name: str) -> bytes:
     """The scenario's call as the interleaved wire bytes of the raw protocol."""
     samples, _ = soundfile.read(audio(name), dtype="int16", always_2d=True)
-    return encode_ulaw(samples.reshape(-1))
+    return encode(samples.reshape(-1), "pcmu")
 
 
 async def test_garbage_after_the_start_ends_that_call_and_keeps_what_was_heard(server: ServerProcess):
