@@ -80,6 +80,7 @@ class Connection:
         self._answer_waiting = asyncio.Event()
         self._answers_gone = asyncio.Event()
         self._answers_gone.set()
+        self._peer_gone = False
         self._interruption: _Interrupted | None = None
         self._scope: asyncio.Timeout | None = None
 
@@ -101,6 +102,8 @@ class Connection:
             code, message = interrupted.code, str(interrupted)
             self._call = None  # whoever interrupts takes care of the call
         except ConnectionClosed as closed:
+            self._peer_gone = True
+            self._answers_gone.set()
             # Closed by us: the library met a frame it could not take (too big, no UTF-8). By the peer, or not at all: it vanished.
             ours = closed.sent is not None and not closed.rcvd_then_sent and closed.sent.code in (1002, 1007, 1009)
             reason = "error" if ours else "peer_closed"
@@ -246,6 +249,8 @@ class Connection:
     def _collect(self, *, final: bool = True) -> None:
         """From the parser to the sender's queue; a peer that does not read loses partials first."""
         for message in self._parser.messages_to_send():
+            if self._peer_gone:
+                return
             if len(self._answers) < (2 * MAX_WAITING if final else MAX_WAITING):
                 self._answers.append(message)
                 self._answers_gone.clear()
@@ -261,8 +266,7 @@ class Connection:
                     self._answers.popleft()
                 self._answers_gone.set()
         except ConnectionClosed:
-            pass
-        finally:
+            self._peer_gone = True
             self._answers_gone.set()
 
     async def _last_words(self) -> None:

@@ -143,7 +143,7 @@ class Recorder:
             thread.start()
 
     async def recover(self, cipher_for: Callable[[OrgId, CallId], BlobCipher]) -> list[RecoveredLeg]:
-        """Seals what a process that died left here. After ``start``, before the first call. Raises EngineError; then try again later."""
+        """Seals what a process that died left here. After ``start``, before the first call; see ``streaming.recording.sealing.recover``."""
         return await asyncio.to_thread(recover, self._config.spool_dir, self._media, cipher_for)
 
     async def stop(self) -> None:

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+
+import structlog
 
 from copilot.domain.audio import ChannelName, LegFormat
 from copilot.domain.errors import NotFound
@@ -28,6 +29,8 @@ from streaming.recording.segment import (
     sidecar_path,
     spool_place,
 )
+
+log = structlog.get_logger(__name__)
 
 LEG_FILE = "leg.json"
 SPOOL_SUFFIX = ".spool"
@@ -102,40 +105,33 @@ def stored_segments(media: MediaStore, folder: str) -> list[Segment]:
 
 
 def recover(spool_dir: Path, media: MediaStore, cipher_for: Callable[[OrgId, CallId], BlobCipher]) -> list[RecoveredLeg]:
-    """Seals what a process that died left in ``spool_dir``. Call it before a recorder starts on the same directory; it may be repeated.
+    """Seals what a process that died left in ``spool_dir``. Call it before a recorder opens calls there; it may be repeated.
 
-    Raises EngineError when the media store refuses; what was not sealed stays for the next time. A call whose key is gone was erased: its
-    spool is removed.
+    What cannot be sealed (the store is away, a file is damaged) is logged and stays for the next time, so that one bad leg does not stop
+    the rest. A call whose key is gone was erased: its spool is removed.
     """
     recovered: list[RecoveredLeg] = []
     for leg_file in sorted(spool_dir.glob(f"*/*/*/{LEG_FILE}")):
-        directory = leg_file.parent
-        org_id, call_id = OrgId(directory.parent.parent.name), CallId(directory.parent.name)
+        org_id, call_id = OrgId(leg_file.parent.parent.parent.name), CallId(leg_file.parent.parent.name)
         try:
-            leg = LegFormat(**json.loads(leg_file.read_text(encoding="ascii")))
-        except (ValueError, TypeError):
-            continue  # torn while the call began: nothing was recorded yet, or the operator must look
-        folder = leg_path(org_id, call_id, leg.channel)
-        try:
-            cipher = cipher_for(org_id, call_id)
+            recovered.append(_recover_leg(leg_file, org_id, call_id, media, cipher_for(org_id, call_id)))
         except NotFound:
-            _remove(directory)
-            continue
-        for spool in sorted(directory.glob(f"*{SPOOL_SUFFIX}")):
-            seal_spool(spool, folder, leg, cipher, media)
-        segments = stored_segments(media, folder)
-        finish_leg(directory, folder, leg, segments, media)
-        samples = segments[-1].end_sample if segments else 0
-        recovered.append(
-            RecoveredLeg(
-                org_id=org_id,
-                call_id=call_id,
-                channel=cast("ChannelName", directory.name),
-                segments=len(segments),
-                duration_ms=leg.samples_to_ms(samples),
-            )
-        )
+            _remove(leg_file.parent)
+        except Exception as error:  # whatever is wrong with this leg, the next one may be well
+            log.warning("recording_not_recovered", call_id=call_id, error=type(error).__name__)
     return recovered
+
+
+def _recover_leg(leg_file: Path, org_id: OrgId, call_id: CallId, media: MediaStore, cipher: BlobCipher) -> RecoveredLeg:
+    directory = leg_file.parent
+    leg = LegFormat(**json.loads(leg_file.read_text(encoding="ascii")))
+    folder = leg_path(org_id, call_id, leg.channel)
+    for spool in sorted(directory.glob(f"*{SPOOL_SUFFIX}")):
+        seal_spool(spool, folder, leg, cipher, media)
+    segments = stored_segments(media, folder)
+    finish_leg(directory, folder, leg, segments, media)
+    samples = segments[-1].end_sample if segments else 0
+    return RecoveredLeg(org_id=org_id, call_id=call_id, channel=leg.channel, segments=len(segments), duration_ms=leg.samples_to_ms(samples))
 
 
 def _remove(directory: Path) -> None:

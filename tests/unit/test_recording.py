@@ -176,6 +176,20 @@ async def test_samples_reach_the_disk_without_being_asked(recorder, tmp_path):
     await recording.close()
 
 
+async def test_one_leg_that_cannot_be_recovered_does_not_stop_the_rest(tmp_path, media):
+    for call in ("call-1", "call-2"):
+        spool = LegSpool(
+            tmp_path / "spool" / "org" / call / "customer", f"org/{call}/customer", CUSTOMER, XorCipher(), segment_s=1, keep_s=1
+        )
+        spool.add_audio(0, b"\x01" * 100)
+        spool.flush()
+    (damaged,) = (tmp_path / "spool" / "org" / "call-1" / "customer").glob("*.spool")
+    damaged.write_bytes((10).to_bytes(4, "big") + b"0123456789")
+    (leg,) = recover(tmp_path / "spool", media, lambda org, call: XorCipher())
+    assert leg.call_id == "call-2"
+    assert damaged.exists()
+
+
 async def test_an_erased_call_is_not_recovered(tmp_path, media):
     directory = tmp_path / "spool" / "org" / "call-1" / "customer"
     spool = LegSpool(directory, "org/call-1/customer", CUSTOMER, XorCipher(), segment_s=1, keep_s=1)
