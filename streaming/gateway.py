@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 AUDITS_PER_MINUTE: Final = 120
 """Refusals beyond it are counted, not written: a scan must not fill the audit trail."""
+TAKEN_OVER: Final = 4410
 RESTART: Final = 1012
 """RFC 6455 registry: service restart."""
 
@@ -229,7 +230,7 @@ class Gateway:
             raise RemoteProtocolError('A resumed call must have the same "channels", "encoding" and "sample_rate" as before.', code=1007)
         if call.connection is not None:
             old = call.connection
-            old.interrupt("This call was resumed on another connection.", 4410)
+            old.interrupt("This call was resumed on another connection.", TAKEN_OVER)
             await old.detached.wait()
         if call.expiry is not None:
             call.expiry.cancel()
