@@ -208,13 +208,16 @@ class WhisperRecognizer:
             [item.prompt for item in items],
             beam_size=items[0].request.beam_size,
             repetition_penalty=penalty,
-            max_length=max(max_length(item.audio_ms) for item in items),
+            max_length=max(max_length(item.audio_ms, len(item.prompt)) for item in items),
             return_scores=True,
             return_no_speech_prob=True,
         )
         decoded = []
         for item, result in zip(items, results, strict=True):
             tokenizer = self._tokenizers[self._language(item.request)]
+            if not result.sequences_ids or not result.sequences_ids[0]:  # nothing decoded: the gates call it empty
+                decoded.append(_Decoded([], 0.0, result.no_speech_prob, ""))
+                continue
             tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
             # CTranslate2's score is the mean over the tokens; the end token counts too (as in OpenAI's avg_logprob).
             length = len(result.sequences_ids[0])

@@ -40,6 +40,10 @@ def max_new_tokens(audio_ms: int) -> int:
     return 12 * audio_ms // 1000 + 8
 
 
-def max_length(audio_ms: int) -> int:
-    """CTranslate2's ``max_length`` for that many new tokens (it grants half of it), within the model's 448 positions."""
-    return min(_MAX_LENGTH, 2 * max_new_tokens(audio_ms))
+def max_length(audio_ms: int, prompt_tokens: int = 0) -> int:
+    """CTranslate2's ``max_length`` for that many new tokens, within the model's 448 positions.
+
+    It grants min(max_length / 2, max_length − prompt): a long prompt before short audio needs more than twice the tokens.
+    """
+    new = max_new_tokens(audio_ms)
+    return min(_MAX_LENGTH, max(2 * new, new + prompt_tokens))

@@ -39,3 +39,10 @@ def test_token_bound():
     assert max_new_tokens(2_000) == 32
     assert max_length(2_000) == 64
     assert max_length(30_000) == 448
+
+
+def test_a_long_prompt_does_not_eat_the_tokens_of_short_audio():
+    for audio_ms in (300, 1_000, 2_000):
+        for prompt in (0, 16, 64, 128):
+            length = max_length(audio_ms, prompt)
+            assert min(length // 2, length - prompt) >= max_new_tokens(audio_ms)
