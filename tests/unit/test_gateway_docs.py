@@ -15,11 +15,8 @@ from streaming.telephony import messages, rawpcm
 from streaming.telephony.protocol import make_protocol
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/raw-protocol.md").read_text(encoding="utf-8")
-EXAMPLES = [
-    json.loads(line)
-    for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    for line in re.sub(r"\n ", " ", block).strip().splitlines()
-]
+BLOCKS = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = [json.loads(line) for block in BLOCKS for line in re.sub(r"\n ", " ", block).strip().splitlines()]
 
 
 def example(kind, having=None):
