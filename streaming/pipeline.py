@@ -42,7 +42,7 @@ from streaming.vad.endpoint import (
 class Transcribe:
     """Decode ``request`` and hand the outcome to ``receive_hypothesis(tag, …)``.
 
-    None for a partial that was superseded, and for a final whose decode failed (the pipeline asks again once, then keeps what partials had).
+    None for a partial that was superseded, and for a final whose decode failed (it is asked for once more, then what partials had is kept).
     """
 
     request: RecognizeRequest
