@@ -16,7 +16,7 @@ from copilot.domain.errors import NotFound
 from copilot.domain.ids import OrgId
 from copilot.domain.knowledge import Article
 from copilot.store import tables as t
-from copilot.store.database import Database
+from copilot.store.database import Database, insert_if_new
 
 _WATERMARK = "articles.watermark"
 _IN_FORCE = ("published", "expired", "retired")
@@ -34,6 +34,8 @@ class SqlArticles:
         """The version given is not used: the store counts. All or nothing."""
         now, changed = self._clock.now(), 0
         with self._database.write() as connection:
+            # The watermark's row is the lock of the organisation's articles.
+            insert_if_new(connection, t.kv, org_id=self._org_id, key=_WATERMARK, value="0")
             mark = self._watermark(connection, lock=True)
             newest = self._newest_hashes(connection)
             for article in articles:
@@ -57,7 +59,8 @@ class SqlArticles:
                     )
                 )
             if changed:
-                self._set_watermark(connection, mark + changed)
+                here = sa.and_(t.kv.c.org_id == self._org_id, t.kv.c.key == _WATERMARK)
+                connection.execute(sa.update(t.kv).where(here).values(value=str(mark + changed)))
         return changed
 
     def published(self) -> Sequence[Article]:
@@ -105,6 +108,8 @@ class SqlArticles:
         table = t.packs.c
         sha = _sha256(body)
         with self._database.write() as connection:
+            insert_if_new(connection, t.kv, org_id=self._org_id, key=_WATERMARK, value="0")
+            self._watermark(connection, lock=True)
             newest = connection.execute(
                 sa.select(table.version, table.sha256, table.language)
                 .where(table.org_id == self._org_id, table.name == name)
@@ -134,11 +139,6 @@ class SqlArticles:
         query: sa.Select[Any] = sa.select(t.kv.c.value).where(t.kv.c.org_id == self._org_id, t.kv.c.key == _WATERMARK)
         value = connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()
         return int(value) if value is not None else 0
-
-    def _set_watermark(self, connection: Connection, value: int) -> None:
-        here = sa.and_(t.kv.c.org_id == self._org_id, t.kv.c.key == _WATERMARK)
-        if connection.execute(sa.update(t.kv).where(here).values(value=str(value))).rowcount == 0:
-            connection.execute(sa.insert(t.kv).values(org_id=self._org_id, key=_WATERMARK, value=str(value)))
 
 
 def _sha256(text: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
@@ -67,6 +68,13 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def insert_if_new(connection: Connection, table: sa.Table, **values: Any) -> bool:
+    """Inserts the row unless its key is there already, also when another transaction inserts it at the same moment. True if it was new."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return connection.execute(statement).first() is not None
 
 
 def _parse(url: str) -> URL:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from copilot.domain.clock import Clock
-from copilot.domain.errors import Conflict, CopilotError, EngineError, NotFound
+from copilot.domain.errors import Conflict, CopilotError, EngineError
 from copilot.domain.events import CallEnded, CallEvent, EventEnvelope
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.store import OpenedCall
@@ -175,11 +175,9 @@ class SqlJournal:
                 request.future.set_exception(refusal)
 
     def _take(self, connection: Connection, org_id: OrgId, call_id: CallId, owner: str) -> OpenedCall:
-        try:
-            row = rows.lock_call(connection, org_id, call_id)
-        except NotFound:
-            rows.create_call(connection, self._keyring, org_id, call_id, owner)
+        if rows.create_call(connection, self._keyring, org_id, call_id, owner):
             return OpenedCall(call_id=call_id, epoch=1, last_seq=0)
+        row = rows.lock_call(connection, org_id, call_id)
         if row["phase"] == "ended":
             raise Conflict(f"Call {call_id} has ended; a new call needs a new id.")
         epoch = row["epoch"] + 1

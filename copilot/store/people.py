@@ -21,7 +21,7 @@ from copilot.domain.ids import OrgId, TeamId, UserId
 from copilot.domain.people import ROLES, AuditEntry, Role, User
 from copilot.store import tables as t
 from copilot.store.audit import append_entry
-from copilot.store.database import Database
+from copilot.store.database import Database, insert_if_new
 from copilot.store.passwords import Passwords
 
 DEFAULT_ORG = OrgId("default")
@@ -207,8 +207,7 @@ class SqlPeople:
     # -- inside a transaction ----------------------------------------------------------------------------------------------------------
 
     def _ensure_org(self, connection: Connection, org_id: OrgId, name: str) -> None:
-        if connection.execute(sa.select(t.orgs.c.org_id).where(t.orgs.c.org_id == org_id)).first() is None:
-            connection.execute(sa.insert(t.orgs).values(org_id=org_id, name=name or org_id, created_at=self._clock.now()))
+        insert_if_new(connection, t.orgs, org_id=org_id, name=name or org_id, created_at=self._clock.now())
 
     def _insert_user(self, connection: Connection, user: User) -> None:
         self._ensure_org(connection, user.org_id, "")

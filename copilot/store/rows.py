@@ -20,6 +20,7 @@ from copilot.domain.events import SCHEMA_VERSION, CallEnded, CallEvent, CallStar
 from copilot.domain.ids import CallId, OrgId
 from copilot.store import tables as t
 from copilot.store.data_classes import content_class
+from copilot.store.database import insert_if_new
 from copilot.store.keyring import CallCipher, KeyRing, call_context, new_call_key
 
 CALL_FIELDS = tuple(field.name for field in dataclasses.fields(Call))
@@ -55,12 +56,14 @@ def lock_call(connection: Connection, org_id: OrgId, call_id: CallId) -> RowMapp
     return row
 
 
-def create_call(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id: CallId, owner: str) -> None:
-    """A new call in phase ``new`` with epoch 1 and a key of its own."""
+def create_call(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id: CallId, owner: str) -> bool:
+    """A new call in phase ``new`` with epoch 1 and a key of its own. False if it exists, whoever made it."""
     empty = projection(Call(org_id=org_id, call_id=call_id))
-    connection.execute(sa.insert(t.calls).values(org_id=org_id, call_id=call_id, epoch=1, owner=owner, team_id=None, **empty))
+    if not insert_if_new(connection, t.calls, org_id=org_id, call_id=call_id, epoch=1, owner=owner, team_id=None, **empty):
+        return False
     key_id, wrapped = keyring.wrap(new_call_key(), call_context(org_id, call_id))
     connection.execute(sa.insert(t.call_keys).values(org_id=org_id, call_id=call_id, key_id=key_id, wrapped_key=wrapped))
+    return True
 
 
 def find_cipher(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id: CallId) -> CallCipher | None:

@@ -16,7 +16,7 @@ from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry, User
 from copilot.store import tables as t
 from copilot.store.audit import append_entry
-from copilot.store.database import Database
+from copilot.store.database import Database, insert_if_new
 from copilot.store.passwords import Passwords
 from copilot.store.people import forget_tokens, load_user, new_token, token_hash, username_key
 
@@ -163,14 +163,12 @@ class SqlSignIn:
         table, now = t.login_throttle.c, self._clock.now()
         connection.execute(sa.delete(t.login_throttle).where(table.last_at <= now - _FORGET_FAILURES))
         here = table.username_hash == _name_hash(username)
-        failures = 1 + (connection.execute(sa.select(table.failures).where(here).with_for_update()).scalar_one_or_none() or 0)
+        insert_if_new(connection, t.login_throttle, username_hash=_name_hash(username), failures=0, last_at=now, locked_until=None)
+        failures = 1 + connection.execute(sa.select(table.failures).where(here).with_for_update()).scalar_one()
         over = failures - FREE_FAILURES
         locked = now + timedelta(seconds=min(2 ** min(over + 1, 20), LONGEST_WAIT_S)) if over >= 0 else None
         values = {"failures": failures, "last_at": now, "locked_until": locked}
-        if failures > 1:
-            connection.execute(sa.update(t.login_throttle).where(here).values(**values))
-        else:
-            connection.execute(sa.insert(t.login_throttle).values(username_hash=_name_hash(username), **values))
+        connection.execute(sa.update(t.login_throttle).where(here).values(**values))
 
     def _audit(self, connection: Connection, org_id: OrgId, user_id: UserId, action: str) -> None:
         append_entry(connection, AuditEntry(org_id=org_id, at=self._clock.now(), actor=user_id, action=action, target=user_id))
