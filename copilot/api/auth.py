@@ -1,7 +1,5 @@
 """Sign-in, enrolment, and tickets for the feed and for recordings. Bearer tokens travel in headers only, never in a URL."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """Calls: lists, events, artifacts, recordings, feedback. Blocking reads run in FastAPI's worker threads."""
 
-from __future__ import annotations
-
 import base64
 import json
 from datetime import datetime

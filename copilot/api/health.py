@@ -1,7 +1,5 @@
 """Liveness, readiness, metrics and the state of the parts."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response

@@ -1,7 +1,5 @@
 """Knowledge search and the bank's labels in the user's language."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import yaml

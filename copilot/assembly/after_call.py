@@ -30,13 +30,15 @@ class AfterCall:
 
         celery = make_celery(settings.jobs_url, settings.data_dir)
         self._bus = bus
-        self._relay = Relay(store.outbox, lambda job: send_job(celery, job), clock, on_changed=on_changed)
         self._tasks: list[asyncio.Task[None]] = []
         self.worker: WorkerProcess | None = None
+        self._relay = Relay(store.outbox, lambda job: send_job(celery, job), clock, on_changed=on_changed, ready=self._worker_ready)
         if settings.jobs.worker:
-            self.worker = WorkerProcess(
-                worker_arguments(settings), worker_environment(settings), settings.data_dir / "worker.log"
-            )
+            self.worker = WorkerProcess(worker_arguments(settings), worker_environment(settings), settings.data_dir / "worker.log")
+
+    def _worker_ready(self) -> bool:
+        """With a worker of our own, jobs wait for it; workers elsewhere take them when they can."""
+        return self.worker is None or self.worker.running
 
     async def start(self) -> None:
         if self.worker is not None:

@@ -91,7 +91,7 @@ def open_embedder(settings: Settings) -> Embedder:
 
 
 def remembering(settings: Settings, embedder: Embedder) -> Embedder:
-    """The same with a file of vectors beside the models, shared by every index of this machine. For the bank's own texts, never for calls."""
+    """The same with a file of vectors beside the models, shared by every index here. For the bank's own texts, never for calls."""
     from kb.embeddings import RememberingEmbedder
 
     settings.models_dir.mkdir(parents=True, exist_ok=True)
@@ -114,11 +114,11 @@ def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder) -
     raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
 
 
-def open_intents(pack: str, articles: Sequence[Article], embedder: Embedder) -> IntentClassifier:
+def open_intents(settings: Settings, pack: str, articles: Sequence[Article], embedder: Embedder) -> IntentClassifier:
     """The classifier from the intents pack and the similar questions of the articles."""
     from kb.intents import ExemplarIntents
 
-    return ExemplarIntents.from_pack(pack, articles, embedder)
+    return ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering(settings, embedder))
 
 
 def open_recognizer(settings: Settings) -> WhisperRecognizer:

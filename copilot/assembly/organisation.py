@@ -34,6 +34,7 @@ class Organisation:
         self.org_id = org_id
         self.articles = articles
         self.knowledge: KnowledgeBase = engines.open_knowledge_base(settings, org_id, embedder)
+        self._settings = settings
         self._embedder = embedder
         self._rules = RulesCache(articles)
         self._intents: IntentClassifier | None = None
@@ -53,10 +54,10 @@ class Organisation:
             report = self.knowledge.load(published, watermark)
             pack = self.articles.pack("intents")
             if pack is not None:
-                self._intents = engines.open_intents(pack[1], published, self._embedder)
+                self._intents = engines.open_intents(self._settings, pack[1], published, self._embedder)
             self._rules.current()
             self._watermark = watermark
-        log.info("knowledge_ready", org=self.org_id, passages=report.passages, added=report.added, removed=report.removed)
+        log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)
 
     def rules(self) -> BankRules:
         return self._rules.current()

@@ -11,10 +11,9 @@ from copilot.domain.ids import OrgId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
+    from copilot.store.store import Store
     from postcall.run import Tools
     from postcall.services import PostcallServices
-
-    from copilot.store.store import Store
 
 
 def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
@@ -32,7 +31,7 @@ def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
     embedder = engines.open_embedder(settings)
     return Tools(
         packs=parse_packs(texts["taxonomy"], texts["rubric"], texts["intents"]),
-        intents=engines.open_intents(texts["intents"], articles.published(), embedder),
+        intents=engines.open_intents(settings, texts["intents"], articles.published(), embedder),
         embedder=embedder,
         model=engines.open_text_model(settings),
     )

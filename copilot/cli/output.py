@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from copilot.settings import Settings, load
+from copilot.settings import CONFIG_ENV, Settings, load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -19,6 +20,9 @@ def settings_of(context: typer.Context) -> Settings:
     overrides: dict[str, Any] = {}
     if options.get("data_dir") is not None:
         overrides["data_dir"] = options["data_dir"]
+    if options.get("config") is not None:
+        # A worker that this process starts must read the same file.
+        os.environ[CONFIG_ENV] = str(options["config"].resolve())
     return load(options.get("config"), **overrides)
 
 
