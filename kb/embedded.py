@@ -188,7 +188,8 @@ class EmbeddedEngine:
         writer = index.writer(heap_size=_HEAP, num_threads=1)
         remove = [key for key, passage in passages.items() if f"{passage.article_id}:{passage.language}" in dropped]
         for key in remove:
-            writer.delete_documents_by_term("key", key)
+            # By query: deleting by term takes a Python int for a signed number and matches nothing in an unsigned field.
+            writer.delete_documents_by_query(tantivy.Query.term_query(index.schema, "key", key))
             vectors.remove(key)
             del passages[key]
         embedded = _embed(self._embedder, [entry.dense for entry in fresh], progress)

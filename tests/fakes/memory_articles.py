@@ -1,0 +1,41 @@
+"""An ArticleStore in memory, with the contract's meaning: versions count, the watermark grows with every change."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from copilot.domain.knowledge import Article
+
+
+class MemoryArticles:
+    def __init__(self) -> None:
+        self._articles: dict[tuple[str, str], Article] = {}
+        self._packs: dict[str, tuple[int, str]] = {}
+        self._watermark = 0
+
+    def upsert(self, articles: Sequence[Article]) -> int:
+        changed = 0
+        for article in articles:
+            key = (article.article_id, article.language)
+            known = self._articles.get(key)
+            if known is not None and replace(known, version=1) == replace(article, version=1):
+                continue
+            self._articles[key] = replace(article, version=known.version + 1 if known else 1)
+            changed += 1
+        self._watermark += changed
+        return changed
+
+    def published(self) -> Sequence[Article]:
+        return [article for article in self._articles.values() if article.state == "published"]
+
+    def watermark(self) -> int:
+        return self._watermark
+
+    def put_pack(self, name: str, language: str, body: str) -> bool:
+        version, known = self._packs.get(name, (0, ""))
+        if known == body:
+            return False
+        self._packs[name] = (version + 1, body)
+        return True
+
+    def pack(self, name: str) -> tuple[int, str] | None:
+        return self._packs.get(name)
