@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,19 +24,18 @@ _log = logging.getLogger(__name__)
 class Worker:
     """One worker: its app, and the services of this process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, build: Callable[[Settings], PostcallServices]) -> None:
         from postcall.tasks import make_celery
 
         self._settings = settings
+        self._build = build
         self._services: tuple[int, PostcallServices] | None = None
         self.app: Celery = make_celery(settings.jobs_url, settings.data_dir, self.services)
 
     def services(self) -> PostcallServices:
         """The services, built once per process: connections must not be shared with a parent."""
         if self._services is None or self._services[0] != os.getpid():
-            from copilot.assembly import build_worker
-
-            self._services = (os.getpid(), build_worker(self._settings))
+            self._services = (os.getpid(), self._build(self._settings))
         return self._services[1]
 
     def warm_up(self) -> None:
@@ -73,13 +73,13 @@ def _tell_ready(descriptor: int) -> None:
         os.write(descriptor, b"ready\n")
 
 
-def _make() -> Celery:
+def make_app(settings: Settings, build: Callable[[Settings], PostcallServices]) -> Celery:
+    """The app of this worker process, its signals connected. ``build`` is called once in each process that runs tasks."""
     from celery import signals
 
-    from copilot.settings import load
     from postcall.worker_process import LIFELINE_ENV, READY_ENV
 
-    worker = Worker(load())
+    worker = Worker(settings, build)
 
     def process_init(**_kwargs: Any) -> None:
         worker.warm_up()
@@ -103,5 +103,8 @@ def __getattr__(name: str) -> Any:
     """``app``, made when Celery asks for it."""
     if name != "app":
         raise AttributeError(name)
-    globals()["app"] = made = _make()
+    from copilot.assembly import build_worker
+    from copilot.settings import load
+
+    globals()["app"] = made = make_app(load(), build_worker)
     return made

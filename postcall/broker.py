@@ -22,7 +22,7 @@ _numbers = itertools.count()
 class Channel(filesystem.Channel):
     """Files ``<number>_<id>.<queue>.msg``; names sort by age within one writer."""
 
-    def _put(self, queue: str, payload: Any, **_kwargs: Any) -> None:
+    def _put(self, queue: Any, payload: Any, **_kwargs: Any) -> None:
         folder = Path(self.data_folder_out)
         name = f"{next(_numbers):012d}_{uuid.uuid4()}.{queue}.msg"
         draft = folder / f"{name}.draft"
@@ -31,7 +31,7 @@ class Channel(filesystem.Channel):
             file.write(json.dumps(payload).encode())
         draft.replace(folder / name)
 
-    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002  kombu polls, it does not wait here
+    def _get(self, queue: Any, timeout: float | None = None) -> Any:  # noqa: ARG002  kombu polls, it does not wait here
         folder = Path(self.data_folder_in)
         for entry in sorted(folder.glob(f"*.{queue}.msg")):
             taken = entry.with_name(f"{entry.name}.{os.getpid()}.taken")

@@ -1,0 +1,298 @@
+"""Any OpenAI-compatible server (vLLM, SGLang, Ollama, llama.cpp …) as reply writer and as text model.
+
+The ``openai`` library is imported on first use. A request has one deadline for everything; failures open a circuit breaker, retries are
+budgeted. What the model may see is data in a delimited block; what it wrote is checked before it is given on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from copilot.domain.errors import EngineError
+from copilot.domain.ports.llm import ReplyRequest, ReplyWriter, TextModel
+from copilot.llm.guard import ReplyGuard
+from copilot.llm.library import data_block, prompt
+from copilot.llm.resilience import CircuitBreaker, RetryBudget
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+_STYLES = {
+    "zh": {"professional": "用词专业严谨", "standard": "用词规范亲切", "plain": "用通俗易懂的口语"},
+    "en": {"professional": "in precise professional words", "standard": "politely and clearly", "plain": "in plain everyday words"},
+}
+_REPLY_TOKENS, _JSON_TOKENS = 300, 2000
+_RECENT_TURNS = 8
+_AFTER_CALL_FACTOR, _AFTER_CALL_MOST_S = 5.0, 45.0
+_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmConfig:
+    """``base_url`` ends in ``/v1``. ``timeout_s`` bounds a reply during a call; after-call work may take five times that, at most 45 s."""
+
+    base_url: str
+    model: str
+    api_key: str = ""
+    timeout_s: float = 8.0
+
+
+def open_reply_writer(config: LlmConfig, forbidden: Sequence[re.Pattern[str]] = ()) -> ReplyWriter:
+    """A reply writer; nothing is sent before it is used. ``forbidden``: the bank's own wordings, added to the built-in ones."""
+    return OpenAIReplyWriter(config, forbidden)
+
+
+def open_text_model(config: LlmConfig) -> TextModel:
+    """A text model; nothing is sent before it is used."""
+    return OpenAITextModel(config)
+
+
+def _unreachable(error: Exception) -> EngineError:
+    """What a failed request means. Never quotes what was sent or received."""
+    import openai
+
+    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        return EngineError("The model server refused the API key; check the variable that llm.api_key_env names.")
+    if isinstance(error, openai.NotFoundError):
+        return EngineError("The model server does not know the model or the path; check llm.model and llm.url (it ends in /v1).")
+    if isinstance(error, openai.APITimeoutError | TimeoutError):
+        return EngineError("The model server did not answer in time.", retryable=True)
+    if isinstance(error, openai.APIStatusError):
+        retryable = error.status_code in (408, 409, 425, 429) or error.status_code >= 500
+        return EngineError(f"The model server answered with status {error.status_code}.", retryable=retryable)
+    return EngineError(f"The model server's answer broke off or made no sense ({type(error).__name__}).", retryable=True)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    import httpx
+    import openai
+
+    # ValueError: the library decodes the server's JSON without a net.
+    return (openai.OpenAIError, httpx.HTTPError, ValueError, TypeError, AttributeError, TimeoutError)
+
+
+class OpenAIReplyWriter:
+    """``copilot.domain.ports.llm.ReplyWriter``. Used from one event loop."""
+
+    def __init__(
+        self, config: LlmConfig, forbidden: Sequence[re.Pattern[str]] = (), *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config = config
+        self._forbidden = tuple(forbidden)
+        self._monotonic = monotonic
+        self.breaker = CircuitBreaker()
+        self._budget = RetryBudget()
+        self._client: AsyncOpenAI | None = None
+
+    @property
+    def model_id(self) -> str:
+        return self._config.model
+
+    async def stream(self, request: ReplyRequest) -> AsyncIterator[str]:
+        """Cleared pieces of the reply, whole clauses. Raises EngineError; closing the iterator cancels the request."""
+        deadline = self._monotonic() + self._config.timeout_s
+        self._budget.requested()
+        while True:
+            shown = False
+            if not self.breaker.allows(self._monotonic()):
+                raise EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
+            try:
+                async for piece in self._attempt(request, deadline):
+                    shown = True
+                    yield piece
+                return
+            except EngineError as error:
+                if shown or not error.retryable or self._monotonic() >= deadline or not self._budget.take():
+                    raise
+
+    async def _attempt(self, request: ReplyRequest, deadline: float) -> AsyncIterator[str]:
+        sources = [hit.article.answer or hit.passage.text for hit in request.hits]
+        guard = ReplyGuard(sources, self._forbidden)
+        answered = False
+        chunks: Any = None
+        try:
+            chunks = await asyncio.wait_for(self._open().chat.completions.create(**self._body(request, sources)), self._left(deadline))
+            finished = ""
+            iterator = aiter(chunks)
+            while True:
+                try:
+                    chunk = await asyncio.wait_for(anext(iterator), self._left(deadline))
+                except StopAsyncIteration:
+                    break
+                choice = chunk.choices[0] if chunk.choices else None
+                if choice is None:
+                    continue
+                finished = choice.finish_reason or finished
+                cleared = guard.receive(choice.delta.content or "") if choice.delta is not None else ""
+                if cleared:
+                    yield cleared
+            if finished != "stop":
+                # Without its last chunk the answer was cut: by the server's end, or by the token limit.
+                raise EngineError("The model's reply was cut off; the approved answer stands.", retryable=not finished)
+            # From here on the server has done its part, whatever the guard says.
+            answered = True
+            rest = guard.finish()
+            self.breaker.succeeded()
+            if rest:
+                yield rest
+        except EngineError as error:
+            if answered or not error.retryable:
+                self.breaker.succeeded()
+            else:
+                self.breaker.failed(self._monotonic())
+            raise
+        except _failures() as error:
+            self.breaker.failed(self._monotonic())
+            raise _unreachable(error) from None
+        except (GeneratorExit, asyncio.CancelledError):
+            self.breaker.abandoned()
+            raise
+        finally:
+            if chunks is not None:
+                await chunks.close()
+
+    def _left(self, deadline: float) -> float:
+        return max(0.001, deadline - self._monotonic())
+
+    def _body(self, request: ReplyRequest, sources: Sequence[str]) -> dict[str, Any]:
+        instructions = prompt("reply", request.language)
+        styles = _STYLES[instructions.language]
+        data = {
+            "sources": [
+                {"number": number, "title": hit.article.title, "text": text}
+                for number, (hit, text) in enumerate(zip(request.hits, sources, strict=True), start=1)
+            ],
+            "dialogue": [{"speaker": turn.channel, "text": turn.text} for turn in request.turns[-_RECENT_TURNS:]],
+        }
+        style = styles.get(request.style, styles["standard"])
+        return {
+            "model": self._config.model,
+            "messages": [
+                {"role": "system", "content": instructions.text.replace("{style}", style)},
+                {"role": "user", "content": data_block(data)},
+            ],
+            "stream": True,
+            "temperature": 0.2,
+            "max_tokens": _REPLY_TOKENS,
+        }
+
+    def _open(self) -> AsyncOpenAI:
+        if self._client is None:
+            from openai import AsyncOpenAI
+
+            config = self._config
+            self._client = AsyncOpenAI(base_url=config.base_url, api_key=config.api_key or "none", timeout=config.timeout_s, max_retries=0)
+        return self._client
+
+
+class OpenAITextModel:
+    """``copilot.domain.ports.llm.TextModel``. Synchronous and thread-safe."""
+
+    def __init__(self, config: LlmConfig, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._timeout_s = min(_AFTER_CALL_MOST_S, max(config.timeout_s, config.timeout_s * _AFTER_CALL_FACTOR))
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self.breaker = CircuitBreaker()
+        self._budget = RetryBudget()
+        self._client: OpenAI | None = None
+        # Servers differ in what they can enforce; what one refuses is not asked of it again.
+        self._formats = ["json_schema", "json_object", "text"]
+
+    @property
+    def model_id(self) -> str:
+        return self._config.model
+
+    def complete_json(self, prompt_name: str, variables: dict[str, object], schema: dict[str, object]) -> dict[str, object]:
+        """``variables["language"]`` picks the prompt, the others are its data. Raises EngineError."""
+        language = str(variables.get("language", "en"))
+        data = {name: value for name, value in variables.items() if name != "language"}
+        messages = [
+            {"role": "system", "content": prompt(prompt_name, language).text},
+            {"role": "user", "content": data_block(data)},
+        ]
+        deadline = self._monotonic() + self._timeout_s
+        with self._lock:
+            self._budget.requested()
+        while True:
+            with self._lock:
+                if not self.breaker.allows(self._monotonic()):
+                    raise EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
+            try:
+                answer = self._ask(prompt_name, messages, schema, deadline)
+            except EngineError as error:
+                with self._lock:
+                    if error.retryable:
+                        self.breaker.failed(self._monotonic())
+                    else:
+                        self.breaker.succeeded()
+                    again = error.retryable and self._monotonic() < deadline and self._budget.take()
+                if not again:
+                    raise
+            else:
+                with self._lock:
+                    self.breaker.succeeded()
+                return answer
+
+    def _ask(self, name: str, messages: list[dict[str, str]], schema: dict[str, object], deadline: float) -> dict[str, object]:
+        import openai
+
+        while True:
+            form = self._formats[0]
+            extra: dict[str, Any] = {}
+            if form == "json_schema":
+                extra["response_format"] = {"type": form, "json_schema": {"name": name, "schema": schema, "strict": True}}
+            elif form == "json_object":
+                extra["response_format"] = {"type": form}
+            try:
+                completion: Any = self._open().chat.completions.create(
+                    model=self._config.model,
+                    messages=messages,  # type: ignore[arg-type]  # plain dicts are what goes over the wire
+                    temperature=0.0,
+                    max_tokens=_JSON_TOKENS,
+                    timeout=max(0.001, deadline - self._monotonic()),
+                    **extra,
+                )
+                choice = completion.choices[0]
+                text = choice.message.content or ""
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                if len(self._formats) > 1 and self._formats[0] == form:
+                    self._formats = self._formats[1:]
+                    continue
+                raise _unreachable(error) from None
+            except (*_failures(), IndexError) as error:
+                raise _unreachable(error) from None
+            if choice.finish_reason == "length":
+                raise EngineError("The model's answer was cut off at its token limit; use a model with a longer context.")
+            return _validated(text, schema)
+
+    def _open(self) -> OpenAI:
+        with self._lock:
+            if self._client is None:
+                from openai import OpenAI
+
+                config = self._config
+                self._client = OpenAI(base_url=config.base_url, api_key=config.api_key or "none", timeout=self._timeout_s, max_retries=0)
+            return self._client
+
+
+def _validated(text: str, schema: dict[str, object]) -> dict[str, object]:
+    """The one JSON object in the model's answer. Raises EngineError."""
+    import jsonschema
+
+    text = _FENCE.sub("", _THINKING.sub("", text).strip())
+    try:
+        answer = json.loads(text)
+        jsonschema.validate(answer, schema)
+    except (ValueError, RecursionError, jsonschema.ValidationError):
+        raise EngineError("The model's answer is not the JSON that was asked for.") from None
+    found: dict[str, object] = answer
+    return found
