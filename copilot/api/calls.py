@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -128,10 +129,18 @@ def router(context: ApiContext) -> APIRouter:
     def audio_file(call_id: str, channel: str, request: Request, user: Annotated[User, Depends(media_user(context))]) -> Response:
         """One leg as WAV; ranges are honoured so that a player can seek. Opening a recording is audited."""
         call = context.calls.call(scope_of(user), CallId(call_id))
-        data = context.recordings.wav(user.org_id, call.call_id, channel)
-        if not request.headers.get("range", "").startswith("bytes=") or request.headers["range"].startswith("bytes=0-"):
+        wanted = _range(request.headers.get("range"))
+        first, last = wanted if wanted is not None else (None, None)
+        if not first:
             _audit(context, user, "call.audio_opened", f"{call_id}/{channel}")
-        return _ranged(data, request.headers.get("range"))
+        data, start, size = context.recordings.wav(user.org_id, call.call_id, channel, first, last)
+        headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
+        if not data:
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+        if wanted is None:
+            return Response(data, media_type="audio/wav", headers=headers)
+        headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{size}"
+        return Response(data, status_code=206, media_type="audio/wav", headers=headers)
 
     @routes.get("/{call_id}/audio/{channel}/peaks")
     def peaks(call_id: str, channel: str, user: Annotated[User, signed], buckets: Annotated[int, Query(ge=10, le=4000)] = 800) -> Json:
@@ -152,18 +161,13 @@ def _audit(context: ApiContext, user: User, action: str, target: str) -> None:
     context.audit.record(AuditEntry(org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action=action, target=target))
 
 
-def _ranged(data: bytes, header: str | None) -> Response:
-    """RFC 9110 §14: one byte range, or the whole."""
-    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
-    if not header or not header.startswith("bytes=") or "," in header:
-        return Response(data, media_type="audio/wav", headers=headers)
-    first, _, last = header.removeprefix("bytes=").partition("-")
-    try:
-        start = int(first) if first else max(0, len(data) - int(last))
-        end = min(int(last), len(data) - 1) if first and last else len(data) - 1
-    except ValueError:
-        return Response(data, media_type="audio/wav", headers=headers)
-    if start > end or start >= len(data):
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(data)}"})
-    headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
-    return Response(data[start : end + 1], status_code=206, media_type="audio/wav", headers=headers)
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+def _range(header: str | None) -> tuple[int | None, int | None] | None:
+    """One byte range of RFC 9110 §14 as (first, last), (None, length of the suffix); None: the whole (no, several or foreign ranges)."""
+    found = _RANGE.fullmatch(header or "")
+    if found is None or found.group(1) == found.group(2) == "":
+        return None
+    first, last = (int(part) if part else None for part in found.groups())
+    return first, last

@@ -26,8 +26,9 @@ class RecordingReader(Protocol):
         """``[{channel, sample_rate_hz, duration_ms, gaps: [{start_ms, duration_ms, reason}]}]``."""
         ...
 
-    def wav(self, org_id: OrgId, call_id: CallId, channel: str) -> bytes:
-        """The leg as a 16-bit WAV file, gaps as silence."""
+    def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None) -> tuple[bytes, int, int]:
+        """Bytes ``first``–``last`` (inclusive; None: from the start, to the end; first None with last: the last ``last`` bytes) of the leg as
+        a 16-bit WAV file, gaps as silence: (data, position of its first byte, size of the whole file). Empty data: outside the file."""
         ...
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:

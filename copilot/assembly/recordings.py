@@ -44,8 +44,16 @@ class Recordings:
             found.append({"channel": leg.leg.channel, "sample_rate_hz": rate, "duration_ms": leg.duration_ms, "gaps": gaps})
         return found
 
-    def wav(self, org_id: OrgId, call_id: CallId, channel: str) -> bytes:
-        return self._reader(org_id, call_id).wav(_channel(channel))
+    def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None) -> tuple[bytes, int, int]:
+        reader, name = self._reader(org_id, call_id), _channel(channel)
+        size = reader.wav_size(name)
+        if first is None:
+            first, end = (0, size) if last is None else (max(0, size - last), size)
+        else:
+            end = size if last is None else min(last + 1, size)
+        if first >= end:
+            return b"", first, size
+        return reader.wav_bytes(name, first, end), first, size
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:
         return self._reader(org_id, call_id).peaks(_channel(channel), buckets)
