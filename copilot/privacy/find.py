@@ -34,15 +34,18 @@ class Span:
 
 _CUES = [(kind, least, re.compile(pattern, re.IGNORECASE)) for kind, least, pattern in cues.NUMBER_CUES]
 _NEAR = [(kind, least, re.compile(pattern, re.IGNORECASE)) for kind, least, pattern in cues.NEAR_ONLY]
+_TOKEN = re.compile(r"【[^【】]{1,12}】")
+_LOOK_BACK = 80
+"""How far before a number its cue may stand, in characters."""
 _GROUPED_AMOUNT = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _US_PHONE = re.compile(r"\d{3}[-. ]\d{3}[-. ]\d{4}")
 _EMAIL = re.compile(
-    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
-    r"|[A-Za-z0-9._-]{2,}\s*(?:艾特|\bat\b)\s*[A-Za-z0-9-]{1,20}\s*(?:点|\bdot\b)\s*(?:com|cn|net|org)(?![A-Za-z])",
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
+    r"|(?<![A-Za-z0-9._-])[A-Za-z0-9._-]{2,64}\s*(?:艾特|\bat\b)\s*[A-Za-z0-9-]{1,20}\s*(?:点|\bdot\b)\s*(?:com|cn|net|org)(?![A-Za-z])",
     re.IGNORECASE,
 )
 _WORD_SECRET = re.compile(
-    r"(?:密码|口令|password|passcode)(?:[\s:：,，]|是|为|就是|is|was)+(?P<value>(?=[A-Za-z0-9!@#$%^&*._-]*\d)(?=[A-Za-z0-9!@#$%^&*._-]*[A-Za-z])"
+    r"(?:密码|口令|password|passcode)(?:[\s:：,，]|是|为|就是|is|was)+(?P<value>(?=[A-Za-z0-9!@#$%^&*._-]{0,63}\d)(?=[A-Za-z0-9!@#$%^&*._-]{0,63}[A-Za-z])"
     r"[A-Za-z0-9!@#$%^&*._-]{4,})",
     re.IGNORECASE,
 )
@@ -93,6 +96,8 @@ _EN_ADDRESS = re.compile(r"\b\d{1,5}\s+(?:[A-Z][a-z]+\s+){1,3}(?:Street|St|Road|
 
 def find_pii(text: str, expected: PiiType | None = None) -> list[Span]:
     """Spans of ``text``, in order, without overlap. ``expected``: what was just asked for, so that a bare answer is understood."""
+    # What is a token already stays, and its name announces nothing.
+    text = _TOKEN.sub(lambda token: "。" * len(token.group()), text)
     found = [*_emails(text), *_secrets(text), *_addresses(text), *_numbers(text, expected), *_names(text, expected)]
     # The longest, then the surest, wins where two overlap.
     found.sort(key=lambda span: (span.start - span.end, -span.confidence, span.start))
@@ -122,9 +127,10 @@ def trailing_digits(text: str) -> Run | None:
     return None
 
 
-def cue_before(text: str, start: int) -> tuple[PiiType, int] | None:
-    """(type, fewest digits) of the cue that announces a number at ``start``."""
-    begin = max((text.rfind(end, 0, start) for end in cues.SENTENCE_END), default=-1) + 1
+def cue_before(text: str, start: int, after: int = 0) -> tuple[PiiType, int] | None:
+    """(type, fewest digits) of the cue, at ``after`` or later, that announces a number at ``start``."""
+    begin = max(after, start - _LOOK_BACK)
+    begin = max([begin, *(text.rfind(end, begin, start) + 1 for end in cues.SENTENCE_END)])
     best: tuple[int, PiiType, int] | None = None
     for reach, group in ((cues.REACH, _CUES), (0, _NEAR)):
         for kind, least, cue in group:
@@ -158,8 +164,7 @@ def _number(text: str, run: Run, expected: PiiType | None, used: int) -> Span | 
     end, check = run.end, re.compile(r"\s*(?:[xXｘＸ]|叉|埃克斯)(?![a-wyzA-WYZ])").match(text, run.end)
     if len(digits) == 17 and check is not None:
         return Span(run.start, check.end(), "身份证", digits + "X", 0.99 if _valid_id(digits + "X") else 0.9)
-    scope = " " * used + text[used : run.start]
-    cue = cue_before(scope + text[run.start :], run.start)
+    cue = cue_before(text, run.start, used)
     if cues.HOTLINE.fullmatch(digits) and (cue is None or cue[0] == "手机号") and expected in {None, "手机号"}:
         return None
     counted = cues.UNIT.match(text, end) is not None or cues.CURRENCY.search(text, 0, run.start) is not None
@@ -181,6 +186,7 @@ def _number(text: str, run: Run, expected: PiiType | None, used: int) -> Span | 
 
 
 def _cue_ends(text: str, begin: int, end: int) -> list[int]:
+    begin = max(begin, end - _LOOK_BACK)
     return [match.end() for _, _, cue in (*_CUES, *_NEAR) for match in cue.finditer(text, begin, end)]
 
 

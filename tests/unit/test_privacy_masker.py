@@ -53,8 +53,9 @@ def test_spans_point_at_both_texts() -> None:
 
 def test_masking_twice_changes_nothing_more() -> None:
     masker = Masker()
-    once = masker.mask(f"我叫王小明，卡号{CARD}，住在杭州市文三路12号").text
+    once = masker.mask(f"我叫王小明，卡号{CARD}，住在杭州市文三路12号，尾号3678，转3000").text
     assert masker.mask(once).text == once
+    assert Masker().mask(once).text == once
 
 
 def test_a_name_once_met_is_masked_without_its_cue() -> None:
