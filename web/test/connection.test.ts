@@ -190,6 +190,16 @@ describe('feedback', () => {
     expect(ids()).toEqual(['k2']);
   });
 
+  it('refused by the server is not sent again; a problem without a client id is shown as the reason', () => {
+    const b = new Bench().upTo('online');
+    b.do(click('k1'));
+    b.server({ type: 'problem', title: 'NotFound', detail: 'gone', client_id: 'k1' });
+    expect(b.connection.outbox).toEqual([]);
+    expect(b.connection.problem).toBe('');
+    b.server({ type: 'problem', title: 'closed', detail: 'bye' });
+    expect(b.connection.problem).toBe('bye');
+  });
+
   it('the same action on the same suggestion waits once; the queue is bounded', () => {
     const b = new Bench();
     b.do(click('k1'));

@@ -214,7 +214,8 @@ export function Confidence({ value }: { value: number }) {
 }
 
 function Editor({ model, card, onDone }: { model: AgentModel; card: Card; onDone: () => void }) {
-  const t = useApp().t.value;
+  const app = useApp();
+  const t = app.t.value;
   const area = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState(model.spoken(card.offer.text));
   useEffect(() => {
@@ -226,7 +227,7 @@ function Editor({ model, card, onDone }: { model: AgentModel; card: Card; onDone
   }, [model]);
   const save = async (): Promise<void> => {
     model.feedback(card, 'edited', { text });
-    await navigator.clipboard?.writeText(text).catch(() => undefined);
+    await app.copy(text);
     onDone();
   };
   return (

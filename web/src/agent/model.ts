@@ -10,7 +10,7 @@ import {
   rewrite,
 } from '../core/callstate.ts';
 import { type Deck, emptyDeck, type Hold, hold, release, settle, show } from '../core/deck.ts';
-import type { ArtifactKind, FeedbackAction, ServerMessage } from '../core/protocol.ts';
+import type { FeedbackAction, ServerMessage } from '../core/protocol.ts';
 import { resolve } from '../core/text.ts';
 import type { Artifact } from '../gen/types.ts';
 import { browserSocket, Feed } from '../net/feed.ts';
@@ -32,6 +32,7 @@ export class AgentModel {
   readonly #app: App;
   readonly #gapAsked = new Set<string>();
   readonly #reading = new Set<string>();
+  readonly #readAfter = new Set<string>();
   #disposed: (() => void)[] = [];
 
   constructor(app: App) {
@@ -113,6 +114,9 @@ export class AgentModel {
         if (before !== undefined) this.#put(applyEphemeral(before, message));
         break;
       }
+      case 'problem':
+        this.#app.say(message.detail || message.title);
+        break;
       case 'welcome':
         this.#gapAsked.clear();
         break;
@@ -176,7 +180,11 @@ export class AgentModel {
   }
 
   async readArtifacts(callId: string): Promise<void> {
-    if (this.#reading.has(callId)) return;
+    if (this.#reading.has(callId)) {
+      // One became ready while we read: once more afterwards, however many they were.
+      this.#readAfter.add(callId);
+      return;
+    }
     this.#reading.add(callId);
     try {
       const { artifacts } = await this.#app.api.artifacts(callId);
@@ -186,11 +194,7 @@ export class AgentModel {
     } finally {
       this.#reading.delete(callId);
     }
-    // One that became ready while we were reading is read at once.
-    const have = new Map((this.artifacts.value.get(callId) ?? []).map((a) => [a.kind, a.version]));
-    const wanted = Object.entries(this.calls.value.get(callId)?.artifacts ?? {}) as [ArtifactKind, number][];
-    if (have.size > 0 && wanted.some(([kind, version]) => (have.get(kind) ?? 0) < version))
-      void this.readArtifacts(callId);
+    if (this.#readAfter.delete(callId)) void this.readArtifacts(callId);
   }
 
   async #readAgain(callId: string): Promise<void> {

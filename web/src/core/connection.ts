@@ -216,7 +216,9 @@ function receive(connection: Connection, effects: Effect[], text: string): void 
       effects.push({ type: 'send', message: { type: 'pong' } });
       break;
     case 'problem':
-      connection.problem = message.detail || message.title;
+      // Feedback that was refused would be refused again: it leaves the queue and the person is told.
+      if (message.client_id !== undefined) connection.outbox = acknowledge(connection.outbox, message.client_id);
+      else connection.problem = message.detail || message.title;
       break;
   }
   effects.push({ type: 'deliver', message });

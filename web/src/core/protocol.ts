@@ -39,7 +39,8 @@ export type ServerMessage =
   | CallMessage
   | { type: 'ack'; client_id: string }
   | { type: 'heartbeat' }
-  | { type: 'problem'; title: string; detail: string };
+  /** With ``client_id`` it answers one feedback that cannot be stored; without, it says why the connection will be closed. */
+  | { type: 'problem'; title: string; detail: string; client_id?: string };
 
 export type ClientMessage =
   | { type: 'hello'; ticket: string; resume: Record<string, number> }

@@ -31,7 +31,8 @@ export class Feed {
 
   constructor(options: FeedOptions, lastSeq: Record<string, number> = {}) {
     this.#options = options;
-    this.#clientPrefix = crypto.randomUUID();
+    // Not randomUUID: it is missing on pages served over plain HTTP.
+    this.#clientPrefix = [...crypto.getRandomValues(new Uint32Array(3))].map((n) => n.toString(36)).join('');
     this.connection.value = newConnection(lastSeq);
   }
 

@@ -15,6 +15,7 @@ export class CallModel {
   #feed: Feed | null = null;
   #stopped = false;
   #gapAsked = false;
+  #reading = 0;
 
   constructor(app: App, callId: string) {
     this.#app = app;
@@ -98,9 +99,12 @@ export class CallModel {
   }
 
   async #readArtifacts(): Promise<void> {
+    this.#reading += 1;
+    const turn = this.#reading;
     try {
       const { artifacts } = await this.#app.api.artifacts(this.#callId);
-      this.artifacts.value = artifacts;
+      // An answer that was overtaken by a later question is older than what is shown.
+      if (turn === this.#reading) this.artifacts.value = artifacts;
     } catch (error) {
       this.#app.say(this.#app.describe(error));
     }
