@@ -27,8 +27,10 @@ class RecordingReader(Protocol):
         ...
 
     def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None) -> tuple[bytes, int, int]:
-        """Bytes ``first``–``last`` (inclusive; None: from the start, to the end; first None with last: the last ``last`` bytes) of the leg as
-        a 16-bit WAV file, gaps as silence: (data, position of its first byte, size of the whole file). Empty data: outside the file."""
+        """Bytes ``first`` to ``last`` (inclusive) of the leg as a 16-bit WAV file, gaps as silence: (data, place of its first byte, file size).
+
+        Both None: the whole. ``last`` None: to the end. ``first`` None: the last ``last`` bytes. Empty data: outside the file.
+        """
         ...
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:

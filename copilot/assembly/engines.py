@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.knowledge import Embedder, IntentClassifier
     from copilot.domain.ports.llm import ReplyWriter, TextModel
     from copilot.domain.ports.media import MediaStore
+    from copilot.llm.client import LlmConfig
     from copilot.modelhub.hub import ModelHub
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
@@ -149,7 +150,7 @@ def open_text_model(settings: Settings) -> TextModel | None:
     return open_(_llm_config(settings))
 
 
-def _llm_config(settings: Settings) -> object:
+def _llm_config(settings: Settings) -> LlmConfig:
     from copilot.llm.client import LlmConfig
 
     llm = settings.llm
