@@ -168,6 +168,9 @@ class _Screen:
         while True:
             await asyncio.sleep(self.context.heartbeat_s)
             await self.send({"type": "heartbeat"})
+            # The bus may lose a message without knowing (a doorbell rung before a subscription took effect): the log settles it.
+            for call_id in self.cursor.calls():
+                await self.catch_up(call_id)
 
 
 def _whole(value: object) -> int:

@@ -13,6 +13,7 @@ from copilot.domain.errors import Conflict
 from copilot.domain.ids import CallId, OrgId, UserId, is_call_id
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.live import Integration
+from copilot.domain.ports.store import OpenedCall
 from copilot.live.guard import AttentionPolicy
 from copilot.live.rules import Checklist, ComplianceRule
 from copilot.live.runner import CallMasker, LiveCall, LiveServices, call_opened, started_event
@@ -72,35 +73,55 @@ class LiveDesk:
             agent_name = start.metadata.get("agent", "")
             agent_id = await self.find_agent(org_id, agent_name) if agent_name else None
             opened = await services.journal.open(org_id, call_id, self.node)
-            masker = self.masker(language)
-            metadata, secrets = masker.metadata(dict(start.metadata))
-            if secrets:
-                await services.journal.put_secrets(org_id, call_id, secrets)
-            call = LiveCall(
-                services=services,
-                org_id=org_id,
-                opened=opened,
-                session=LiveSession(
-                    language=language,
-                    rules=rules.compliance,
-                    checklists=rules.checklists,
-                    policy=self.policy,
-                    generate=services.reply_writer is not None,
-                ),
-                masker=masker,
-                terms=rules.lexicon[:MAX_HOTWORDS],
-                agent_id=agent_id,
-                on_end=self._ended,
-            )
-            await services.journal.append(org_id, opened, [started_event(start, integration, language, agent_id, metadata, services.clock)])
-            call.start()
-            self._live[key] = call
-            if agent_id is not None:
-                call_opened(services.bus, org_id, agent_id, call_id)
-            log.info("call_opened", call_id=call_id, protocol=integration.protocol, agent_known=agent_id is not None)
-            return call
+            try:
+                return await self._begin(start, integration, language, opened, services, rules, agent_id)
+            except BaseException:
+                # Not ours any more: the id must not stay taken on this node.
+                services.journal.release(org_id, call_id)
+                raise
         finally:
             self._opening.discard(key)
+
+    async def _begin(
+        self,
+        start: CallStart,
+        integration: Integration,
+        language: str,
+        opened: OpenedCall,
+        services: LiveServices,
+        rules: BankRules,
+        agent_id: UserId | None,
+    ) -> LiveCall:
+        """The first event is stored, the session runs, and the agent's screens are told."""
+        org_id = integration.org_id
+        masker = self.masker(language)
+        metadata, secrets = masker.metadata(dict(start.metadata))
+        if secrets:
+            await services.journal.put_secrets(org_id, opened.call_id, secrets)
+        session = LiveSession(
+            language=language,
+            rules=rules.compliance,
+            checklists=rules.checklists,
+            policy=self.policy,
+            generate=services.reply_writer is not None,
+        )
+        call = LiveCall(
+            services=services,
+            org_id=org_id,
+            opened=opened,
+            session=session,
+            masker=masker,
+            terms=rules.lexicon[:MAX_HOTWORDS],
+            agent_id=agent_id,
+            on_end=self._ended,
+        )
+        await services.journal.append(org_id, opened, [started_event(start, integration, language, agent_id, metadata, services.clock)])
+        call.start()
+        self._live[(org_id, opened.call_id)] = call
+        if agent_id is not None:
+            call_opened(services.bus, org_id, agent_id, opened.call_id)
+        log.info("call_opened", call_id=opened.call_id, protocol=integration.protocol, agent_known=agent_id is not None)
+        return call
 
     def _ended(self, call: LiveCall) -> None:
         self._live.pop((call.org_id, call.call_id), None)

@@ -58,6 +58,7 @@ debian_step() {
   local missing=() have
   command -v chromium >/dev/null || missing+=(chromium)
   command -v redis-server >/dev/null || missing+=(redis-server)
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing+=(postgresql)
   have=$(fc-list :lang=zh 2>/dev/null | head -1 || true); [ -n "$have" ] || missing+=(fonts-noto-cjk fontconfig)
   begin "Debian packages for the tests"
   if [ ${#missing[@]} -eq 0 ]; then ok "ready"; return; fi

@@ -56,6 +56,10 @@ class CallJournal(Protocol):
         """
         ...
 
+    def release(self, org_id: OrgId, call_id: CallId) -> None:
+        """Gives the call up without ending it, so that it can be opened again on this node."""
+        ...
+
     async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str]) -> None:
         """Vault: token → value, encrypted with the call's key. Durable when it returns."""
         ...
