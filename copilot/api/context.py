@@ -15,6 +15,7 @@ from copilot.domain.ports.store import AuditTrail
 from copilot.store.calls import SqlCalls
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
+from copilot.telemetry.metrics import Metrics
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ class RecordingReader(Protocol):
         ...
 
     def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None) -> tuple[bytes, int, int]:
-        """Bytes ``first`` to ``last`` (inclusive) of the leg as a 16-bit WAV file, gaps as silence: (data, place of its first byte, file size).
+        """Bytes ``first`` to ``last`` (inclusive) of the leg as a 16-bit WAV file, gaps as silence: (data, its first byte, file size).
 
         Both None: the whole. ``last`` None: to the end. ``first`` None: the last ``last`` bytes. Empty data: outside the file.
         """
@@ -53,7 +54,8 @@ class ApiContext:
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     status: Callable[[], Json]
-    metrics: Callable[[], bytes]
+    metrics: Metrics
+    render_metrics: Callable[[], bytes]
     web_dir: Path
     public_url: str = ""
     origins: tuple[str, ...] = ()

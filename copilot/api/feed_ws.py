@@ -115,6 +115,7 @@ class _Screen:
         mine = agent_topic(self.user.org_id, self.user.user_id)
         async for message in self.subscription:
             if message.lost:
+                self.context.metrics.count("pangting_bus_lost_total", message.lost)
                 for call_id in self.cursor.calls():
                     await self.catch_up(call_id)
             body: Json = json.loads(message.body)
@@ -247,7 +248,8 @@ def router(context: ApiContext) -> APIRouter:
         code, detail = 1000, ""
         try:
             user, resume = await _hello(socket, context)
-            await _serve(socket, context, user, resume)
+            with context.metrics.counted("pangting_feed_connections"):
+                await _serve(socket, context, user, resume)
         except TimeoutError:
             code, detail = CLOSE_PROTOCOL, "No hello came in time."
         except Unauthenticated as error:

@@ -29,7 +29,7 @@ def router(context: ApiContext) -> APIRouter:
 
     @routes.get("/metrics", response_class=Response)
     def metrics() -> Response:
-        return Response(context.metrics(), media_type=CONTENT_TYPE_LATEST)
+        return Response(context.render_metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return routes
 

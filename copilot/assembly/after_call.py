@@ -40,6 +40,10 @@ class AfterCall:
         """With a worker of our own, jobs wait for it; workers elsewhere take them when they can."""
         return self.worker is None or self.worker.running
 
+    @property
+    def open_jobs(self) -> int:
+        return self._relay.open_jobs
+
     async def start(self) -> None:
         if self.worker is not None:
             await self.worker.start()

@@ -29,13 +29,13 @@ from copilot.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
-    from postcall.worker_process import WorkerProcess
 
+    from copilot.assembly.after_call import AfterCall
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
     from copilot.telemetry.metrics import Metrics
-    from streaming.asr.dispatcher import Dispatcher
+    from streaming.asr.dispatcher import DecodedBatch, Dispatcher
     from streaming.gateway import Gateway
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,8 @@ class Server:
         self._opening = asyncio.Lock()
         self._desk: LiveDesk | None = None
         self._dispatcher: Dispatcher | None = None
-        self._worker: WorkerProcess | None = None
+        self._after: AfterCall | None = None
+        self._dropped_seen = 0
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop."""
@@ -151,15 +152,12 @@ class Server:
 
     @asynccontextmanager
     async def _recognition(self, recognizer: Any) -> AsyncIterator[Dispatcher]:
-        from streaming.asr.dispatcher import DecodedBatch, Dispatcher
+        from streaming.asr.dispatcher import Dispatcher
         from streaming.asr.schedule import ScheduleConfig
-
-        def measure(batch: DecodedBatch) -> None:
-            self._measure_batch(batch)
 
         limit = self.settings.asr.max_channels
         config = ScheduleConfig(max_channels=limit) if limit else ScheduleConfig()
-        dispatcher = Dispatcher([recognizer] * recognizer.workers, config=config, key=recognizer.batch_key, on_batch=measure)
+        dispatcher = Dispatcher([recognizer] * recognizer.workers, config=config, key=recognizer.batch_key, on_batch=self._measure_batch)
         await dispatcher.start()
         self._dispatcher = dispatcher
         try:
@@ -167,9 +165,26 @@ class Server:
         finally:
             await dispatcher.stop()
 
-    def _measure_batch(self, batch: Any) -> None:
-        self.metrics.observe("pangting_asr_decode_ms", batch.decode_ms)
-        self.metrics.observe("pangting_asr_batch_size", batch.size)
+    def _measure_batch(self, batch: DecodedBatch) -> None:
+        metrics = self.metrics
+        metrics.observe("pangting_asr_decode_ms", batch.decode_ms)
+        metrics.observe("pangting_asr_batch_size", batch.size)
+        metrics.count("pangting_asr_audio_seconds_total", batch.audio_ms / 1000, lane=batch.lane)
+        for waited in batch.queue_ms:
+            metrics.observe("pangting_asr_queue_ms", waited, lane=batch.lane)
+
+    def _render_metrics(self) -> bytes:
+        """Prometheus text; gauges are read at this moment."""
+        metrics = self.metrics
+        metrics.set("pangting_live_calls", self._desk.live_calls if self._desk is not None else 0)
+        if self._dispatcher is not None:
+            dropped = self._dispatcher.stats().dropped_partials
+            metrics.count("pangting_asr_partials_dropped_total", dropped - self._dropped_seen)
+            self._dropped_seen = dropped
+        if self._after is not None:
+            metrics.set("pangting_jobs_open", self._after.open_jobs)
+            metrics.set("pangting_worker_up", self._after.worker is not None and self._after.worker.running)
+        return metrics.render()
 
     # live loop
 
@@ -190,6 +205,7 @@ class Server:
             return user.user_id if user is not None else None
 
         async def audit(entry: AuditEntry) -> None:
+            self.metrics.count("pangting_connections_refused_total")
             await asyncio.to_thread(self.store.audit.record, entry)
 
         self._desk = LiveDesk(
@@ -286,7 +302,8 @@ class Server:
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             status=self.status,
-            metrics=self.metrics.render,
+            metrics=self.metrics,
+            render_metrics=self._render_metrics,
             web_dir=WEB_DIR,
             public_url=self.settings.server.public_url,
             origins=self.settings.server.origins,
@@ -310,9 +327,8 @@ class Server:
     async def _after_call(self) -> AsyncIterator[None]:
         from copilot.assembly.after_call import AfterCall
 
-        work = AfterCall(self.settings, self.store, self.bus, self.clock, self.ring)
+        work = self._after = AfterCall(self.settings, self.store, self.bus, self.clock, self.ring)
         await work.start()
-        self._worker = work.worker
         try:
             yield
         finally:
@@ -340,13 +356,13 @@ class Server:
         except CopilotError as error:
             parts["knowledge"] = {"state": "down", "detail": str(error)}
         live = self._desk.live_calls if self._desk is not None else 0
-        self.metrics.set("pangting_live_calls", live)
         return {"version": __version__, "ready": self.ready, "parts": parts, "capacity": {"live_calls": live}}
 
     def _jobs_state(self) -> Json:
-        if self._worker is None:
+        worker = self._after.worker if self._after is not None else None
+        if worker is None:
             return {"state": "off", "detail": "no worker in this process"}
-        return {"state": "up" if self._worker.running else "down", "detail": self._worker.state}
+        return {"state": "up" if worker.running else "down", "detail": worker.state}
 
     def _announce(self) -> None:
         """Where the server is, and the one-time link of the first administrator."""

@@ -11,7 +11,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from copilot.llm.library import data_block, prompt
 from copilot.llm.resilience import CircuitBreaker, RetryBudget
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI, OpenAI
+    from openai import AsyncOpenAI
 
 _STYLES = {
     "zh": {"professional": "用词专业严谨", "standard": "用词规范亲切", "plain": "用通俗易懂的口语"},
@@ -31,6 +32,7 @@ _STYLES = {
 _REPLY_TOKENS, _JSON_TOKENS = 300, 2000
 _RECENT_TURNS = 8
 _AFTER_CALL_FACTOR, _AFTER_CALL_MOST_S = 5.0, 45.0
+_ATTEMPTS = 2
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 
@@ -55,7 +57,7 @@ def open_text_model(config: LlmConfig) -> TextModel:
     return OpenAITextModel(config)
 
 
-def _unreachable(error: Exception) -> EngineError:
+def _fault(error: Exception) -> EngineError:
     """What a failed request means. Never quotes what was sent or received."""
     import openai
 
@@ -76,7 +78,18 @@ def _failures() -> tuple[type[Exception], ...]:
     import openai
 
     # ValueError: the library decodes the server's JSON without a net.
-    return (openai.OpenAIError, httpx.HTTPError, ValueError, TypeError, AttributeError, TimeoutError)
+    return (openai.OpenAIError, httpx.HTTPError, ValueError, TypeError, AttributeError, IndexError, TimeoutError)
+
+
+def _left_alone() -> EngineError:
+    return EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
+
+
+def _connect(config: LlmConfig, timeout_s: float) -> AsyncOpenAI:
+    from openai import AsyncOpenAI
+
+    # Retries are ours: they know the deadline and the budget.
+    return AsyncOpenAI(base_url=config.base_url, api_key=config.api_key or "none", timeout=timeout_s, max_retries=0)
 
 
 class OpenAIReplyWriter:
@@ -100,20 +113,29 @@ class OpenAIReplyWriter:
         """Cleared pieces of the reply, whole clauses. Raises EngineError; closing the iterator cancels the request."""
         deadline = self._monotonic() + self._config.timeout_s
         self._budget.requested()
-        while True:
+        for attempt in range(_ATTEMPTS):
             shown = False
             if not self.breaker.allows(self._monotonic()):
-                raise EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
+                break
             try:
-                async for piece in self._attempt(request, deadline):
-                    shown = True
-                    yield piece
+                async with aclosing(self._attempt(request, deadline)) as pieces:
+                    async for piece in pieces:
+                        shown = True
+                        yield piece
                 return
             except EngineError as error:
-                if shown or not error.retryable or self._monotonic() >= deadline or not self._budget.take():
+                last = attempt + 1 == _ATTEMPTS or self._monotonic() >= deadline
+                if shown or last or not error.retryable or not self._budget.take():
                     raise
+        raise _left_alone()
 
-    async def _attempt(self, request: ReplyRequest, deadline: float) -> AsyncIterator[str]:
+    async def aclose(self) -> None:
+        """Closes the connections to the server. Idempotent."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _attempt(self, request: ReplyRequest, deadline: float) -> AsyncGenerator[str, None]:
         sources = [hit.article.answer or hit.passage.text for hit in request.hits]
         guard = ReplyGuard(sources, self._forbidden)
         answered = False
@@ -151,7 +173,7 @@ class OpenAIReplyWriter:
             raise
         except _failures() as error:
             self.breaker.failed(self._monotonic())
-            raise _unreachable(error) from None
+            raise _fault(error) from None
         except (GeneratorExit, asyncio.CancelledError):
             self.breaker.abandoned()
             raise
@@ -186,15 +208,12 @@ class OpenAIReplyWriter:
 
     def _open(self) -> AsyncOpenAI:
         if self._client is None:
-            from openai import AsyncOpenAI
-
-            config = self._config
-            self._client = AsyncOpenAI(base_url=config.base_url, api_key=config.api_key or "none", timeout=config.timeout_s, max_retries=0)
+            self._client = _connect(self._config, self._config.timeout_s)
         return self._client
 
 
 class OpenAITextModel:
-    """``copilot.domain.ports.llm.TextModel``. Synchronous and thread-safe."""
+    """``copilot.domain.ports.llm.TextModel``. Synchronous (not from within an event loop) and thread-safe."""
 
     def __init__(self, config: LlmConfig, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
@@ -203,9 +222,8 @@ class OpenAITextModel:
         self._lock = threading.Lock()
         self.breaker = CircuitBreaker()
         self._budget = RetryBudget()
-        self._client: OpenAI | None = None
         # Servers differ in what they can enforce; what one refuses is not asked of it again.
-        self._formats = ["json_schema", "json_object", "text"]
+        self._formats: tuple[str, ...] = ("json_schema", "json_object", "text")
 
     @property
     def model_id(self) -> str:
@@ -222,66 +240,61 @@ class OpenAITextModel:
         deadline = self._monotonic() + self._timeout_s
         with self._lock:
             self._budget.requested()
-        while True:
+        for attempt in range(_ATTEMPTS):
             with self._lock:
                 if not self.breaker.allows(self._monotonic()):
-                    raise EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
+                    break
             try:
-                answer = self._ask(prompt_name, messages, schema, deadline)
+                # A loop of its own bounds the whole request, however slowly the server drips.
+                answer = asyncio.run(self._ask(prompt_name, messages, schema, deadline))
             except EngineError as error:
                 with self._lock:
                     if error.retryable:
                         self.breaker.failed(self._monotonic())
                     else:
                         self.breaker.succeeded()
-                    again = error.retryable and self._monotonic() < deadline and self._budget.take()
-                if not again:
-                    raise
+                    last = attempt + 1 == _ATTEMPTS or not error.retryable or self._monotonic() >= deadline
+                    if last or not self._budget.take():
+                        raise
             else:
                 with self._lock:
                     self.breaker.succeeded()
                 return answer
+        raise _left_alone()
 
-    def _ask(self, name: str, messages: list[dict[str, str]], schema: dict[str, object], deadline: float) -> dict[str, object]:
+    async def _ask(self, name: str, messages: list[dict[str, str]], schema: dict[str, object], deadline: float) -> dict[str, object]:
         import openai
 
-        while True:
-            form = self._formats[0]
-            extra: dict[str, Any] = {}
-            if form == "json_schema":
-                extra["response_format"] = {"type": form, "json_schema": {"name": name, "schema": schema, "strict": True}}
-            elif form == "json_object":
-                extra["response_format"] = {"type": form}
-            try:
-                completion: Any = self._open().chat.completions.create(
-                    model=self._config.model,
-                    messages=messages,  # type: ignore[arg-type]  # plain dicts are what goes over the wire
-                    temperature=0.0,
-                    max_tokens=_JSON_TOKENS,
-                    timeout=max(0.001, deadline - self._monotonic()),
-                    **extra,
-                )
-                choice = completion.choices[0]
-                text = choice.message.content or ""
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if len(self._formats) > 1 and self._formats[0] == form:
-                    self._formats = self._formats[1:]
-                    continue
-                raise _unreachable(error) from None
-            except (*_failures(), IndexError) as error:
-                raise _unreachable(error) from None
-            if choice.finish_reason == "length":
-                raise EngineError("The model's answer was cut off at its token limit; use a model with a longer context.")
-            return _validated(text, schema)
+        async with _connect(self._config, self._timeout_s) as client:
+            while True:
+                form = self._formats[0]
+                try:
+                    async with asyncio.timeout(max(0.001, deadline - self._monotonic())):
+                        completion: Any = await client.chat.completions.create(
+                            model=self._config.model,
+                            messages=messages,  # type: ignore[arg-type]  # plain dicts are what goes over the wire
+                            temperature=0.0,
+                            max_tokens=_JSON_TOKENS,
+                            **_response_format(form, name, schema),
+                        )
+                    choice = completion.choices[0]
+                    text = choice.message.content or ""
+                except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                    if form != "text":
+                        self._formats = self._formats[1:] if self._formats[0] == form else self._formats
+                        continue
+                    raise _fault(error) from None
+                except _failures() as error:
+                    raise _fault(error) from None
+                if choice.finish_reason == "length":
+                    raise EngineError("The model's answer was cut off at its token limit; use a model with a longer context.")
+                return _validated(text, schema)
 
-    def _open(self) -> OpenAI:
-        with self._lock:
-            if self._client is None:
-                from openai import OpenAI
 
-                config = self._config
-                self._client = OpenAI(base_url=config.base_url, api_key=config.api_key or "none", timeout=self._timeout_s, max_retries=0)
-            return self._client
+def _response_format(form: str, name: str, schema: dict[str, object]) -> dict[str, Any]:
+    if form == "json_schema":
+        return {"response_format": {"type": form, "json_schema": {"name": name, "schema": schema, "strict": True}}}
+    return {"response_format": {"type": form}} if form == "json_object" else {}
 
 
 def _validated(text: str, schema: dict[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ No label carries a call id, a name or text: a metric is neither content nor a wa
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 # Milliseconds of the live path: an answer is useful within two seconds, so the buckets are dense below that.
 LIVE_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 300.0, 500.0, 750.0, 1000.0, 1500.0, 2000.0, 3000.0, 5000.0, 10000.0)
-JOB_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,27 +29,23 @@ class Definition:
 CATALOGUE: tuple[Definition, ...] = (
     Definition(name="pangting_live_calls", kind="gauge", help="Calls live on this node."),
     Definition(name="pangting_calls_total", kind="counter", help="Calls ended, by reason.", labels=("reason",)),
-    Definition(name="pangting_connections_refused_total", kind="counter", help="Telephony connections refused.", labels=("reason",)),
+    Definition(name="pangting_connections_refused_total", kind="counter", help="Telephony connections refused or broken off for cause."),
     Definition(name="pangting_stage_ms", kind="histogram", help="Time of one stage from speech end to screen, ms.", labels=("stage",)),
     Definition(name="pangting_suggestion_ms", kind="histogram", help="Speech end to suggestion offered, ms."),
     Definition(name="pangting_final_ms", kind="histogram", help="Speech end to final transcript, ms."),
-    Definition(name="pangting_first_partial_ms", kind="histogram", help="Speech start to first partial, ms."),
     Definition(name="pangting_asr_queue_ms", kind="histogram", help="Wait of a window for a decoder, ms.", labels=("lane",)),
     Definition(name="pangting_asr_decode_ms", kind="histogram", help="Decoding of one batch, ms."),
     Definition(name="pangting_asr_batch_size", kind="histogram", help="Windows decoded together.", buckets=(1, 2, 4, 8, 16, 32)),
     Definition(name="pangting_asr_audio_seconds_total", kind="counter", help="Audio decoded, seconds.", labels=("lane",)),
     Definition(name="pangting_asr_partials_dropped_total", kind="counter", help="Partials superseded before they were decoded."),
-    Definition(name="pangting_asr_rejected_total", kind="counter", help="Hypotheses refused by a gate.", labels=("gate",)),
     Definition(name="pangting_suggestions_total", kind="counter", help="Cards offered, by kind.", labels=("kind",)),
+    Definition(name="pangting_alerts_total", kind="counter", help="Compliance alerts during calls, by kind.", labels=("kind",)),
     Definition(name="pangting_feedback_total", kind="counter", help="What agents did with cards.", labels=("action",)),
     Definition(name="pangting_degraded_total", kind="counter", help="Parts that stopped helping during a call.", labels=("part",)),
-    Definition(name="pangting_store_commit_ms", kind="histogram", help="One group commit of the event log, ms."),
-    Definition(name="pangting_store_batch_size", kind="histogram", help="Appends sharing one commit.", buckets=(1, 2, 4, 8, 16, 64, 256)),
+    Definition(name="pangting_jobs_open", kind="gauge", help="After-call jobs that are queued or running."),
+    Definition(name="pangting_worker_up", kind="gauge", help="1 if the supervised after-call worker takes jobs."),
     Definition(name="pangting_feed_connections", kind="gauge", help="Open feeds."),
     Definition(name="pangting_bus_lost_total", kind="counter", help="Messages dropped for slow subscribers (read again from the log)."),
-    Definition(name="pangting_jobs_total", kind="counter", help="After-call jobs, by kind and outcome.", labels=("kind", "outcome")),
-    Definition(name="pangting_job_seconds", kind="histogram", help="One after-call job, seconds.", labels=("kind",), buckets=JOB_S),
-    Definition(name="pangting_llm_ms", kind="histogram", help="Calls of a language model, ms.", labels=("stage",)),
 )
 """Every metric of the product; docs/reference/metrics.md is made from it."""
 
@@ -82,6 +78,10 @@ class Metrics:
     def set(self, name: str, value: float, **labels: str) -> None:
         gauge = self._gauges[name]
         (gauge.labels(**labels) if labels else gauge).set(value)
+
+    def counted(self, name: str) -> AbstractContextManager[None]:
+        """Raises the gauge by one for as long as the context is open."""
+        return self._gauges[name].track_inprogress()
 
     def render(self) -> bytes:
         """Prometheus text format."""
