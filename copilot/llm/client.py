@@ -73,14 +73,6 @@ def _fault(error: Exception) -> EngineError:
     return EngineError(f"The model server's answer broke off or made no sense ({type(error).__name__}).", retryable=True)
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    import httpx
-    import openai
-
-    # ValueError: the library decodes the server's JSON without a net.
-    return (openai.OpenAIError, httpx.HTTPError, ValueError, TypeError, AttributeError, IndexError, TimeoutError)
-
-
 def _left_alone() -> EngineError:
     return EngineError("The model server failed several times in a row and is left alone for a while.", retryable=True)
 
@@ -171,7 +163,7 @@ class OpenAIReplyWriter:
             else:
                 self.breaker.failed(self._monotonic())
             raise
-        except _failures() as error:
+        except Exception as error:  # the client library and the HTTP library beneath it have errors of their own
             self.breaker.failed(self._monotonic())
             raise _fault(error) from None
         except (GeneratorExit, asyncio.CancelledError):
@@ -284,7 +276,7 @@ class OpenAITextModel:
                         self._formats = self._formats[1:] if self._formats[0] == form else self._formats
                         continue
                     raise _fault(error) from None
-                except _failures() as error:
+                except Exception as error:  # the client library and the HTTP library beneath it have errors of their own
                     raise _fault(error) from None
                 if choice.finish_reason == "length":
                     raise EngineError("The model's answer was cut off at its token limit; use a model with a longer context.")
