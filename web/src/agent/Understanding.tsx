@@ -78,22 +78,22 @@ export function Intents({ state }: { state: CallState }) {
 function SlotChip({ slot, secret }: { slot: EventOf<'slot_filled'>; secret: string | undefined }) {
   const app = useApp();
   const [open, setOpen] = useState(false);
-  const masked = /^【[^【】#]+#\d+】$/u.test(slot.value);
+  const masked = /^【([^【】#]+)#\d+】$/u.exec(slot.value);
   return (
     <button
       type="button"
-      class={`chip slot${masked ? ' masked' : ''}`}
+      class={`chip slot${masked === null ? '' : ' masked'}`}
       data-testid="slot"
       data-slot={slot.name}
-      title={masked ? undefined : slot.spoken}
+      title={masked === null ? slot.spoken : undefined}
       onClick={() => jumpTo(slot.utterance_id)}
       onPointerEnter={() => setOpen(true)}
       onPointerLeave={() => setOpen(false)}
       onFocus={() => setOpen(true)}
       onBlur={() => setOpen(false)}
     >
-      <span class="dim">{app.word(`slot.${slot.name}`, slot.name)}</span>{' '}
-      <span class="num">{masked ? (open && secret) || '••••' : slotText(slot)}</span>
+      <span class="dim">{masked?.[1] ?? app.word(`slot.${slot.name}`, slot.name)}</span>{' '}
+      <span class="num">{masked === null ? slotText(slot) : (open && secret) || '••••'}</span>
     </button>
   );
 }

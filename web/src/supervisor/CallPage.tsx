@@ -13,6 +13,7 @@ import { Icon } from '../ui/icons.tsx';
 import { Rich } from '../ui/Rich.tsx';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { jumpTo, Transcript } from '../ui/Transcript.tsx';
+import { agentName } from './CallsPage.tsx';
 import { CallModel } from './callmodel.ts';
 import { Legend, Player, type PlayerHandle } from './Player.tsx';
 
@@ -153,8 +154,7 @@ function Head({ state }: { state: CallState }) {
       </span>
       <span class="num">{clock(call.duration_ms)}</span>
       <span class="dim">
-        {t('channel.agent')}{' '}
-        {(call as typeof call & { agent_name?: string }).agent_name ?? call.agent_id ?? t('calls.noagent')}
+        {t('channel.agent')} {agentName(call, t('calls.noagent'))}
       </span>
       {call.end_reason !== '' && <span class="dim">{app.word(`call.end.${call.end_reason}`, call.end_reason)}</span>}
       <span class="chips">

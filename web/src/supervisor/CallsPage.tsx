@@ -182,9 +182,11 @@ export function CallsPage() {
   );
 }
 
-/** The list may name the agent beside the id. */
-function agentName(call: Call & { agent_name?: string }, fallback: string): string {
-  return call.agent_name || call.agent_id || fallback;
+/** The name when the server sends one beside the id; else enough of the id to tell people apart. */
+export function agentName(call: Call & { agent_name?: string }, fallback: string): string {
+  if (call.agent_name) return call.agent_name;
+  if (call.agent_id === null) return fallback;
+  return call.agent_id.length > 12 ? `${call.agent_id.slice(0, 8)}…` : call.agent_id;
 }
 
 function Row({
@@ -219,7 +221,7 @@ function Row({
           {moment(call.started_at, app.language.value, new Date()) || call.call_id}
         </Link>
       </td>
-      <td>{agentName(call, t('calls.noagent'))}</td>
+      <td title={call.agent_id ?? undefined}>{agentName(call, t('calls.noagent'))}</td>
       <td class="num right">{clock(call.duration_ms)}</td>
       <td class="wrap">
         {call.intents.slice(0, 3).map((i) => (

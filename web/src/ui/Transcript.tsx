@@ -193,7 +193,8 @@ export function jumpTo(utteranceId: string): void {
   if (row === null || box === null || box === undefined) return;
   scrollInto(box, row);
   // In a narrow window the transcript itself may be below the fold.
-  box.scrollIntoView({ block: 'nearest' });
+  const { top, bottom } = box.getBoundingClientRect();
+  if (bottom < 120 || top > innerHeight - 120) box.scrollIntoView({ block: 'nearest' });
   row.classList.remove('flash');
   // Restarting the animation needs a layout in between.
   void row.offsetWidth;
