@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
+from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_json, settings_of
 
 app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
-Language = Annotated[str, typer.Option("--language", help="zh or en.")]
-TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many articles.")]
+TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many articles, 1 to 50.")]
 
 
 @app.command("import")
 def import_(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A folder (or file) of FAQ YAML, Markdown articles and bank packs.", exists=True)],
+    path: Annotated[Path, typer.Argument(help="A folder (or file) of FAQ YAML, Markdown articles and bank packs.")],
     json_: Json = False,
 ) -> None:
     """Import articles and packs. Importing the same again changes nothing; a faulty file is named and nothing of it is taken."""
@@ -26,8 +26,10 @@ def import_(
 
     from copilot.assembly import open_knowledge
 
+    existing(path, folder=True)
     console = Console(stderr=True)
-    with open_knowledge(settings_of(context), console.print) as desk, Progress(console=console, disable=json_, transient=True) as bar:
+    quiet = json_ or not console.is_terminal
+    with open_knowledge(settings_of(context), console.print) as desk, Progress(console=console, disable=quiet, transient=True) as bar:
         task = bar.add_task("import", total=None)
 
         def show(done: int, total: int, what: str) -> None:
@@ -55,6 +57,8 @@ def search(
     """Search as the live suggestions do; only what is valid today."""
     from copilot.assembly import open_knowledge
 
+    if not query.strip():
+        raise typer.BadParameter("The query is empty; give what a customer might say.")
     with open_knowledge(settings_of(context)) as desk:
         hits = desk.search(query, language, top_k)
     if json_:
@@ -64,18 +68,19 @@ def search(
         typer.echo("Nothing found.")
     for rank, hit in enumerate(hits, 1):
         typer.echo(f"{rank}. {hit['title']}  [{hit['article_id']} v{hit['version']}]  confidence {hit['confidence']:.2f}")
-        typer.echo(f"   {hit['answer'] or hit['passage']['text']}")
+        typer.echo(f"   {hit['answer'] or hit['passage']}")
 
 
 @app.command()
 def eval(  # noqa: A001
     context: typer.Context,
-    queries: Annotated[Path, typer.Option("--queries", help="JSONL of {query, article_id}.", exists=True, dir_okay=False)],
+    queries: Annotated[Path, typer.Option("--queries", help="JSONL of {query, article_id}.")],
     json_: Json = False,
 ) -> None:
     """Recall@k, MRR and nDCG@10 of a labelled query set, with bootstrap intervals."""
     from copilot.assembly import open_knowledge
 
+    existing(queries)
     with open_knowledge(settings_of(context)) as desk:
         result = desk.evaluate(queries)
     if json_:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from copilot.cli.output import Json, print_json, settings_of
+from copilot.domain.errors import InvalidInput
 
 
 def serve(context: typer.Context) -> None:
@@ -34,7 +37,9 @@ def status(
     try:
         answer = httpx.get(f"{base}/readyz", timeout=3)
         ready = answer.status_code == 200
-    except httpx.HTTPError as error:
+        if not ready:
+            typer.echo(f"pangting: {base} answers, but cannot take calls yet (status {answer.status_code}).", err=True)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         ready = False
         typer.echo(f"pangting: no server answers at {base} ({type(error).__name__}); start one with: pangting serve", err=True)
     if json_:
@@ -47,7 +52,7 @@ def status(
 def schemas(
     out: Annotated[Path | None, typer.Option("--out", help="Directory for the JSON Schema files (default: print one document).")] = None,
 ) -> None:
-    """The JSON Schemas of events, artifacts and command output."""
+    """The JSON Schemas of events, calls, artifacts, articles and transcripts."""
     import json
 
     from copilot.codec import schema
@@ -56,8 +61,9 @@ def schemas(
     if out is None:
         print_json(document)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "pangting.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "pangting.json").write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     typer.echo(str(out / "pangting.json"))
 
 
@@ -65,5 +71,15 @@ def reference(out: Annotated[Path, typer.Option("--out", help="Directory of the 
     """Write the reference pages that are made from the code."""
     from copilot.cli.reference import write
 
-    for path in write(out):
+    with _writing(out):
+        written = write(out)
+    for path in written:
         typer.echo(str(path))
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written to ({error.strerror}); give another directory with --out.") from error

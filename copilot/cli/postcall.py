@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from copilot.cli.inputs import Language, text_of
 from copilot.cli.output import Json, print_json, settings_of
 from copilot.domain.errors import InvalidInput
 
@@ -17,19 +18,17 @@ app = typer.Typer(help="After-call work.", no_args_is_help=True)
 @app.command()
 def run(
     context: typer.Context,
-    transcript: Annotated[
-        Path, typer.Option("--transcript", help="JSON list of {channel, start_ms, end_ms, text}.", exists=True, dir_okay=False)
-    ],
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
+    transcript: Annotated[Path, typer.Option("--transcript", help="JSON list of {channel, start_ms, end_ms, text}.")],
+    language: Language = "zh",
     json_: Json = False,
 ) -> None:
     """Summary, ticket and scorecard of one transcript, with the bank packs that were imported."""
     from copilot.assembly import postcall_desk
 
     try:
-        lines: Any = json.loads(transcript.read_text(encoding="utf-8"))
+        lines: Any = json.loads(text_of(transcript))
     except ValueError as error:
-        raise InvalidInput(f"{transcript} is not valid JSON: {error}") from error
+        raise InvalidInput(f"{transcript} is not valid JSON ({error}).") from error
     with postcall_desk(settings_of(context)) as produce:
         result = produce(lines, language)
     if json_:

@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
+from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_line, settings_of
 
 
 def transcribe(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="Audio files (WAV, FLAC, OGG …), one or two channels.", exists=True, dir_okay=False)],
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
+    files: Annotated[list[Path], typer.Argument(help="Audio files (WAV, FLAC, OGG …) with one or two channels.")],
+    language: Language = "zh",
     json_: Json = False,
 ) -> None:
-    """Transcribe recordings. Two channels are customer (left) and agent (right). --json: one object a file (docs/reference/schemas)."""
+    """Transcribe recordings. Two channels are customer (left) and agent (right). With --json: one object a line, for each file."""
     from copilot.assembly import batch_transcriber
     from copilot.codec import to_json
 
+    # All of them first: a wrong name at the end of a long list is told before an hour of work.
+    for file in files:
+        existing(file)
     with batch_transcriber(settings_of(context)) as work:
         for file in files:
             finals = work(file, language)
