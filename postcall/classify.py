@@ -3,12 +3,12 @@
 Score of a level-2 category c, over the customer's utterances u (w: weight of the need that u belongs to)::
 
     s(c) = max over u of w(u)·intent(u, c)  +  0.2 · Σ of the other such terms (at most 0.4)
-         + 0.25 · max over u of w(u)·keywords(u, c)  +  0.10 · keywords of the agent's words
+         + 0.20 · max over u of w(u)·keywords(u, c)  +  0.05 · keywords of the agent's words
          + 0.25 · max over u of w(u)·similarity(u, description of c)          (with an embedder only)
          + 0.15 · the best intent score of c's siblings                       (a neighbour speaks for the branch)
 
-The first substantive need weighs 1, the k-th 1 / (1 + 0.35·(k-1)), not below 0.4: what a customer calls about comes first; questions
-that follow from it come later. Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from the next, and from no evidence.
+The first substantive need weighs 1, the k-th 1 / (1 + 0.6·(k-1)), not below 0.4: what a customer calls about comes first; questions
+that follow from it come later. To this comes a quarter of the share of the call's time until the next need began. Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from the next, and from no evidence.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from postcall.needs import CUSTOMER, content_length
 from postcall.packs import SubCategory, Taxonomy
 from postcall.turns import FoundIntent, Transcript
 
-_ORDER_STEP, _ORDER_LEAST = 0.35, 0.4
+_ORDER_STEP, _ORDER_LEAST, _DWELL = 0.6, 0.4, 0.25
 _MORE_INTENT, _MORE_INTENT_MOST = 0.2, 0.4
-_KEYWORDS, _AGENT_KEYWORDS, _SIMILARITY, _SIBLINGS = 0.25, 0.1, 0.25, 0.15
+_KEYWORDS, _AGENT_KEYWORDS, _SIMILARITY, _SIBLINGS = 0.2, 0.05, 0.25, 0.15
 _SIMILAR_FROM, _SIMILAR_TO = 0.80, 0.95
 """Cosine similarities of this family of embedding models lie high: below the first nothing is alike, at the second all is."""
 _KEYWORDS_ENOUGH = 2
@@ -109,8 +109,8 @@ def _needs(transcript: Transcript, intents: Sequence[FoundIntent]) -> list[_Need
     found: dict[UtteranceId, list[FoundIntent]] = {}
     for item in intents:
         found.setdefault(item.utterance_id, []).append(item)
-    needs: list[_Need] = []
     order: dict[str, int] = {}
+    steps: list[tuple[Turn, int, tuple[FoundIntent, ...]]] = []
     current = 0
     for turn in transcript.turns:
         if turn.channel not in CUSTOMER:
@@ -122,9 +122,23 @@ def _needs(transcript: Transcript, intents: Sequence[FoundIntent]) -> list[_Need
             for item in own[1:]:
                 order.setdefault(item.intent, step)
             current = min(order[item.intent] for item in own)
-        weight = max(_ORDER_LEAST, 1 / (1 + _ORDER_STEP * current))
-        needs.append(_Need(turn=turn, weight=weight, intents=own))
-    return needs
+        steps.append((turn, current, own))
+    dwelt = _dwell(transcript, steps)
+    return [
+        _Need(turn=turn, weight=max(_ORDER_LEAST, 1 / (1 + _ORDER_STEP * step)) + _DWELL * dwelt.get(step, 0.0), intents=own)
+        for turn, step, own in steps
+    ]
+
+
+def _dwell(transcript: Transcript, steps: Sequence[tuple[Turn, int, tuple[FoundIntent, ...]]]) -> dict[int, float]:
+    """Share of the call's time that each step took, until an utterance of the next one."""
+    total = max((turn.end_ms for turn in transcript.turns), default=0)
+    begun = [(turn.start_ms, step) for turn, step, own in steps if own]
+    shares: dict[int, float] = {}
+    for number, (start_ms, step) in enumerate(begun):
+        end_ms = begun[number + 1][0] if number + 1 < len(begun) else total
+        shares[step] = shares.get(step, 0.0) + max(0, end_ms - start_ms) / max(1, total)
+    return shares
 
 
 def _intent_terms(leaf: SubCategory, needs: Sequence[_Need]) -> list[tuple[float, UtteranceId]]:

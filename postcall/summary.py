@@ -29,6 +29,8 @@ _BARE = {"zh": 12, "en": 24}
 _MOST = 8
 _MOST_CHARACTERS = 120
 _BACKCHANNEL = 5
+CONFIDENCE_FLOOR = 0.5
+"""Utterances recognised with less are left out: a summary must not repeat what was probably not said."""
 
 
 def summarise(transcript: Transcript, intents: Sequence[FoundIntent], packs: Packs, model: TextModel | None = None) -> Summary:
@@ -49,7 +51,7 @@ def extract(transcript: Transcript, intents: Sequence[FoundIntent], packs: Packs
     by_utterance: dict[UtteranceId, list[str]] = {}
     for item in intents:
         by_utterance.setdefault(item.utterance_id, []).append(item.intent)
-    for run in runs([turn for turn in transcript.turns if not _is_backchannel(turn)]):
+    for run in runs([turn for turn in transcript.turns if not _is_backchannel(turn) and turn.confidence >= CONFIDENCE_FLOOR]):
         if run[0].channel == "agent":
             dialogue.agent(run)
         else:
@@ -239,7 +241,7 @@ _ZH_CUSTOMER = (
     (re.compile(r"^我(?!们)"), "客户"),
     (re.compile(r"(?<=[，。？])我(?!们)"), "客户"),
     (re.compile(r"我(?!们)"), "客户"),
-    (re.compile(r"你们"), "银行"),
+    (re.compile(r"你们(?:银行|行(?!不))?"), "银行"),
 )
 _ZH_AGENT = (
     (re.compile(r"^我?(?:现在|马上)?(?:就)?(?:可以|能)?(?:帮|为|给|替)[您你]"), "为客户"),

@@ -18,8 +18,10 @@ from postcall.qa.matching import Found, evidence, find, whole
 from postcall.qa.rubric import AllSaid, Check, Interruptions, NotSaid, Rubric, RubricItem, Said, SaidBefore, Side, SpeechRate
 from postcall.reading import named
 
-CONFIDENCE_FLOOR = 0.45
-"""Mean token probability below which recognised words are no ground for a judgement: neither what was heard nor what was not."""
+HEARD_FLOOR = 0.45
+"""Token probability below which words that were recognised are no ground for a judgement (the surest of the evidence counts)."""
+MISSED_FLOOR = 0.6
+"""Mean token probability of the speech in which something was looked for, below which not having found it says nothing."""
 MOST_EVIDENCE = 5
 MOST_FORBIDDEN = 20
 _OVERLAP_AFTER_MS = 300
@@ -86,8 +88,9 @@ def _doubted(verdict: Verdict, language: str) -> Verdict:
     """Poorly recognised speech neither proves nor disproves what was said. Timing does not depend on the words."""
     if verdict.answer in ("na", "not_scorable") or verdict.by_timing or not verdict.heard:
         return verdict
-    surest = max(turn.confidence for turn in verdict.heard) if verdict.evidence else _mean(verdict.heard)
-    if surest >= CONFIDENCE_FLOOR:
+    if verdict.evidence and max(turn.confidence for turn in verdict.heard) >= HEARD_FLOOR:
+        return verdict
+    if not verdict.evidence and _mean(verdict.heard) >= MISSED_FLOOR:
         return verdict
     reason = _say(language, "语音识别置信度过低，需人工复听", "Recognised with too little confidence; listen to decide")
     return Verdict(answer="not_scorable", reason=reason, evidence=verdict.evidence, heard=verdict.heard)
@@ -185,7 +188,7 @@ def _all_said(check: AllSaid, turns: Sequence[Turn], language: str) -> Verdict:
     # A missing group may lie anywhere on the channel, so a fail rests on all of it.
     heard = tuple(item.turn for item in distinct) if enough else _of(turns, check.channel)
     verdict = Verdict(answer="pass" if enough else "fail", reason=reason, evidence=_evidence(distinct), heard=heard)
-    if not enough and _mean(heard) < CONFIDENCE_FLOOR:
+    if not enough and _mean(heard) < MISSED_FLOOR:
         reason = _say(language, "语音识别置信度过低，需人工复听", "Recognised with too little confidence; listen to decide")
         return Verdict(answer="not_scorable", reason=reason, evidence=verdict.evidence, heard=heard)
     return verdict
@@ -203,7 +206,7 @@ def _said_before(check: SaidBefore, turns: Sequence[Turn], language: str) -> Ver
         return Verdict(answer="pass", reason=reason, evidence=_evidence(both), heard=tuple(item.turn for item in both))
     reason = _say(language, "操作前未听到核实", "Not heard before the action")
     earlier = tuple(turn for turn in _of(turns, check.wording.channel) if turn.start_ms < trigger.turn.start_ms)
-    if earlier and _mean(earlier) < CONFIDENCE_FLOOR:
+    if earlier and _mean(earlier) < MISSED_FLOOR:
         doubt = _say(
             language, "操作前的语音识别置信度过低，需人工复听", "Speech before the action was recognised with too little confidence"
         )
