@@ -23,12 +23,16 @@ def run(
     json_: Json = False,
 ) -> None:
     """Summary, ticket and scorecard of one transcript, with the bank packs that were imported."""
+    from postcall.turns import turns_from_json
+
     from copilot.assembly import postcall_desk
 
     try:
         lines: Any = json.loads(text_of(transcript))
     except ValueError as error:
         raise InvalidInput(f"{transcript} is not valid JSON ({error}).") from error
+    # Before models and packs are loaded: a faulty transcript is told at once.
+    turns_from_json(lines)
     with postcall_desk(settings_of(context)) as produce:
         result = produce(lines, language)
     if json_:
