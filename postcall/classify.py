@@ -8,7 +8,8 @@ Score of a level-2 category c, over the customer's utterances u (w: weight of th
          + 0.15 · the best intent score of c's siblings                       (a neighbour speaks for the branch)
 
 The first substantive need weighs 1, the k-th 1 / (1 + 0.6·(k-1)), not below 0.4: what a customer calls about comes first; questions
-that follow from it come later. To this comes a quarter of the share of the call's time until the next need began. Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from the next, and from no evidence.
+that follow from it come later. To this comes a quarter of the share of the call's time until the next need began.
+Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from the next, and from no evidence.
 """
 
 from __future__ import annotations
