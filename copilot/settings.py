@@ -85,7 +85,7 @@ class AsrSettings(_Section):
     decoders: int = Field(0, ge=0, description="Decoder threads; 0: one per core (CPU) or per device (GPU).")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
     beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
-    endpoint_ms: int = Field(450, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
+    endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
     max_channels: int = Field(0, ge=0, description="Most live channels admitted; 0: by measured capacity.")
 
 

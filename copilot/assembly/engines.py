@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kb.service import KnowledgeBase
     from streaming.asr.utterance import Finish
     from streaming.asr.whisper import WhisperRecognizer
+    from streaming.pipeline import PipelineConfig
     from streaming.vad.silero import SileroVad
 
 VAD_MODEL = "silero-vad"
@@ -164,6 +165,18 @@ def open_vad(settings: Settings) -> SileroVad:
     from streaming.vad.silero import SileroVad
 
     return SileroVad(model_hub(settings).path(VAD_MODEL) / "silero_vad_v6.onnx")
+
+
+def pipeline_config(settings: Settings) -> PipelineConfig:
+    """How each channel is cut into utterances, the same for live calls and for files."""
+    from streaming.pipeline import PipelineConfig
+    from streaming.vad.endpoint import EndpointConfig
+
+    asr = settings.asr
+    # Wider margins than the pipeline's own: on rendered calls they took about a tenth off the error rate of short utterances.
+    return PipelineConfig(
+        endpoint=EndpointConfig(end_ms=asr.endpoint_ms), pre_roll_ms=600, tail_ms=min(450, asr.endpoint_ms), final_beam=asr.beam_size
+    )
 
 
 def open_finish(lexicon: tuple[str, ...]) -> Finish:

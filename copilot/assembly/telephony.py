@@ -53,13 +53,9 @@ class Pipelines:
     """Makes the recognition pipeline of each leg. ``lexicon`` gives the bank's terms; a changed one counts from the next call on."""
 
     def __init__(self, settings: Settings, vad: SileroVad, lexicon: Callable[[], tuple[str, ...]]) -> None:
-        from streaming.pipeline import PipelineConfig
-        from streaming.vad.endpoint import EndpointConfig
-
-        asr = settings.asr
         self._vad = vad
         self._lexicon = lexicon
-        self._config = PipelineConfig(endpoint=EndpointConfig(end_ms=asr.endpoint_ms), final_beam=asr.beam_size)
+        self._config = engines.pipeline_config(settings)
         self._finish: tuple[tuple[str, ...], Finish] | None = None
 
     def __call__(self, wanted: PipelineRequest) -> ChannelPipeline:

@@ -112,11 +112,11 @@ def batch_transcriber(settings: Settings) -> Iterator[Callable[[Path, str], list
     from streaming.batch import transcribe_file
 
     recognizer, vad = engines.open_recognizer(settings), engines.open_vad(settings)
-    finish = engines.open_finish(engines.lexicon_of(settings))
+    finish, config = engines.open_finish(engines.lexicon_of(settings)), engines.pipeline_config(settings)
 
     def work(path: Path, language: str) -> list[TranscriptFinal]:
         channels = transcribe_file(
-            path, recognizer, vad, language, finish=finish, beam_size=settings.asr.beam_size, workers=recognizer.workers
+            path, recognizer, vad, language, finish=finish, beam_size=settings.asr.beam_size, workers=recognizer.workers, config=config
         )
         finals = [final for channel in channels for final in channel.finals]
         return sorted(finals, key=lambda final: (final.start_ms, final.channel))
@@ -127,10 +127,9 @@ def batch_transcriber(settings: Settings) -> Iterator[Callable[[Path, str], list
 @contextmanager
 def postcall_desk(settings: Settings) -> Iterator[Callable[[Any, str], Json]]:
     """After-call work on one transcript: (lines, language) → {summary, ticket, scorecard}."""
+    from copilot.assembly.worker import postcall_tools
     from postcall.run import run_all
     from postcall.turns import turns_from_json
-
-    from copilot.assembly.worker import postcall_tools
 
     store = engines.open_store(settings)
     try:

@@ -23,9 +23,8 @@ def run(
     json_: Json = False,
 ) -> None:
     """Summary, ticket and scorecard of one transcript, with the bank packs that were imported."""
-    from postcall.turns import turns_from_json
-
     from copilot.assembly import postcall_desk
+    from postcall.turns import turns_from_json
 
     try:
         lines: Any = json.loads(text_of(transcript))
