@@ -10,7 +10,6 @@ reader never meets a half-written index. The articles in the store are the truth
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -30,6 +29,7 @@ from copilot.domain.knowledge import Article, Passage
 from copilot.domain.ports.knowledge import Embedder
 from kb.analysis import ANALYSIS_VERSION, Terms, analyse
 from kb.chunking import CHUNKING_VERSION, Entry, entries
+from kb.digests import article_key, content_hash, stale_reason
 from kb.engine import Candidates, IndexState, Progress, SyncReport, Vector
 
 _FORMAT = 1
@@ -120,7 +120,7 @@ class EmbeddedEngine:
         old = self._fresh()
         why = "asked for" if rebuild else ("" if old is None else self._stale(old))
         known: dict[str, str] = {} if old is None or why else dict(old.meta["articles"])
-        wanted = {_article_key(article): (article, _content_hash(article)) for article in articles}
+        wanted = {article_key(article): (article, content_hash(article)) for article in articles}
         changed = {key: article for key, (article, digest) in wanted.items() if known.get(key) != digest}
         gone = [key for key in known if key not in wanted]
         report = SyncReport(added=len(changed), removed=len(gone), unchanged=len(wanted) - len(changed), rebuilt=why)
@@ -235,14 +235,7 @@ class EmbeddedEngine:
             return None
 
     def _stale(self, generation: _Generation) -> str:
-        meta = generation.meta
-        if meta.get("format") != _FORMAT:
-            return "its format is another one"
-        if meta.get("embedder") != self._embedder.identity or meta.get("dimension") != self._embedder.dimension:
-            return "it was built with another embedding model"
-        if meta.get("analysis") != ANALYSIS_VERSION or meta.get("chunking") != CHUNKING_VERSION:
-            return "it was built with another text analysis"
-        return ""
+        return stale_reason(generation.meta, _FORMAT, self._embedder)
 
     def _next_path(self) -> Path:
         numbers = [int(path.name[4:]) for path in self._root.glob("gen-*") if path.name[4:].isdigit()]
@@ -332,14 +325,6 @@ def _link_tree(source: Path, target: Path) -> None:
                 os.link(path, target / path.name)
             except OSError:
                 shutil.copyfile(path, target / path.name)
-
-
-def _article_key(article: Article) -> str:
-    return f"{article.article_id}:{article.language}"
-
-
-def _content_hash(article: Article) -> str:
-    return hashlib.sha256(json.dumps(asdict(article), sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
