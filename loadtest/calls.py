@@ -19,7 +19,8 @@ SCENARIOS = ROOT / "loadtest" / "scenarios"
 
 
 def gold(name: str) -> Json:
-    return json.loads((SCENARIOS / name / "gold.json").read_text(encoding="utf-8"))
+    loaded: Json = json.loads((SCENARIOS / name / "gold.json").read_text(encoding="utf-8"))
+    return loaded
 
 
 def audio(name: str) -> Path:

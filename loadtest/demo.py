@@ -48,7 +48,8 @@ class Demo:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.console = Console(stderr=False, highlight=False, quiet=options.json)
+        # A pipe has no width of its own; 80 columns would cut Chinese lines short.
+        self.console = Console(highlight=False, quiet=options.json, width=None if sys.stdout.isatty() else 120)
         scenario = SCENARIOS / options.call
         if not (scenario / "gold.json").is_file():
             raise ServerFailed(f"There is no scenario {options.call!r} in {SCENARIOS}.")

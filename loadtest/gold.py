@@ -40,14 +40,14 @@ def transcript_cer(gold: Json, finals: list[Json]) -> float:
 
 
 def _overlaps(turn: Json, start_ms: int, end_ms: int) -> bool:
-    return start_ms < turn["end_ms"] + _SLACK_MS and end_ms > turn["start_ms"] - _SLACK_MS
+    return bool(start_ms < turn["end_ms"] + _SLACK_MS and end_ms > turn["start_ms"] - _SLACK_MS)
 
 
 def _until_next_customer_turn(gold: Json, turn_index: int) -> int:
     """A card may still come with the next utterance of the same customer turn; the next need must not count for this one."""
     needs = sorted(need["turn"] for need in gold["needs"])
     later = [gold["turns"][index]["start_ms"] for index in needs if index > turn_index]
-    return min(later) if later else gold["turns"][-1]["end_ms"] + 60_000
+    return int(min(later)) if later else int(gold["turns"][-1]["end_ms"]) + 60_000
 
 
 def check_needs(gold: Json, finals: list[Json], suggestions: list[Json]) -> tuple[list[Check], int]:

@@ -20,7 +20,8 @@ COMPLIANCE = """
 rules:
   - {id: no-promise, severity: critical, kind: forbidden, channel: agent, patterns: {zh: ['一定能?追回'], en: ['definitely get .* back']},
      name: {zh: 承诺追回, en: Promise}, advice: {zh: 不要承诺, en: Do not promise}}
-  - {id: safe-account, severity: critical, kind: fraud_signal, channel: customer, patterns: {zh: ['安全账户'], en: []}, name: {zh: x}, advice: {zh: x}}
+  - {id: safe-account, severity: critical, kind: fraud_signal, channel: customer, patterns: {zh: ['安全账户'], en: []},
+     name: {zh: x}, advice: {zh: x}}
   - {id: say-risk, severity: warn, kind: must_say, channel: agent, patterns: {zh: ['非存款'], en: []}, name: {zh: x}, advice: {zh: x}}
 """
 SOP = """
@@ -46,7 +47,13 @@ def hit(article_id: str, confidence: float, answer: str = "请放心，我为您
         valid_from=date(2026, 1, 1),
     )  # fmt: skip
     passage = Passage(
-        passage_id=PassageId(f"{article_id}#0"), article_id=ArticleId(article_id), version=3, language="zh", kind="answer", section="", text="正文"
+        passage_id=PassageId(f"{article_id}#0"),
+        article_id=article.article_id,
+        version=3,
+        language="zh",
+        kind="answer",
+        section="",
+        text="正",
     )
     return Hit(article=article, passage=passage, score=confidence, confidence=confidence)
 
@@ -90,10 +97,10 @@ def test_the_same_article_is_not_offered_again_within_the_cooldown():
 
 def test_within_one_turn_a_second_card_must_be_another_and_better_and_replaces_the_first():
     live = session()
-    live.receive(Heard(turn=turn(1, "我想问一下我那个卡")))
+    live.receive(Heard(turn=turn(1, "我想问一下我的信用卡")))
     live.receive(found("customer-1", "card_loss", hit("loss", 0.6)))
     (ask,) = asks(live.receive(Heard(turn=turn(2, "被人盗刷了三千块钱"))))
-    assert ask.text == "我卡，被人盗刷了三千块钱"
+    assert ask.text == "我的信用卡，被人盗刷了三千块钱"
     (card,) = records(live.receive(found("customer-2", "card_fraud", hit("fraud", 0.9))), SuggestionOffered)
     assert card.replaces == "s1"
     live.receive(Heard(turn=turn(3, "就是昨天晚上的事情")))
