@@ -89,7 +89,9 @@ class ElasticEngine:
             # Before the searches' own errors: with another model's vectors they fail, and this says why.
             stale = self._stale(meta[0]["_source"]["state"]) if meta else ""
             if stale:
-                raise EngineError(f"The index must be built again ({stale}); run: pangting kb reindex")
+                raise EngineError(
+                    f"The index must be built again ({stale}); that is done when the server starts, or by any pangting kb command."
+                )
             for answer in answers:
                 if "error" in answer:
                     raise EngineError(f"Elasticsearch refused a search ({_reason(answer['error'])}).", retryable=True)

@@ -98,7 +98,9 @@ class EmbeddedEngine:
             return Candidates(scores={}, passages={})
         stale = self._stale(generation)
         if stale:
-            raise EngineError(f"The index must be built again ({stale}); run: pangting kb reindex")
+            raise EngineError(
+                f"The index must be built again ({stale}); that is done when the server starts, or by any pangting kb command."
+            )
         shelf = generation.shelves.get(language)
         if shelf is None or not shelf.passages:
             return Candidates(scores={}, passages={})

@@ -185,7 +185,7 @@ def test_another_model_is_refused_and_builds_anew(make: Make) -> None:
     other = GramEmbedder(dimension=64, seed="other")
     engine = make(other)
     assert "another embedding model" in engine.state().stale
-    with pytest.raises(EngineError, match="pangting kb reindex"):
+    with pytest.raises(EngineError, match="must be built again"):
         engine.candidates("zh", analyse("挂失", "zh"), other.embed(["挂失"], "query")[0], 5)
     base = KnowledgeBase(engine, other)
     report = base.load(BANK, 1)

@@ -1,0 +1,122 @@
+"""The embedded index on disk: crashes, damage, two processes. What every engine does is in tests/contracts/test_kbsearch_engines.py."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+import kb.embedded
+from copilot.domain.errors import Conflict
+from copilot.domain.ids import ArticleId
+from copilot.domain.knowledge import Article, Query
+from kb.embedded import EmbeddedEngine
+from kb.service import KnowledgeBase
+from tests.fakes.gram_embedder import GramEmbedder
+
+
+def article(name: str, title: str) -> Article:
+    return Article(article_id=ArticleId(name), version=1, language="zh", domain="d", title=title, body="", answer=f"{title}。")
+
+
+BANK = [article("loss", "信用卡丢失怎么挂失"), article("sms", "短信提醒多少钱")]
+
+
+def open_base(path: Path) -> KnowledgeBase:
+    embedder = GramEmbedder()
+    return KnowledgeBase(EmbeddedEngine(path, embedder), embedder)
+
+
+def first(base: KnowledgeBase, text: str) -> str:
+    hits = base.search(Query(text=text, language="zh"))
+    return hits[0].article.article_id if hits else ""
+
+
+def test_what_an_interrupted_build_leaves_behind_does_no_harm(tmp_path: Path) -> None:
+    base = open_base(tmp_path)
+    base.load(BANK, 1)
+    (tmp_path / "gen-000002.part").mkdir()
+    (tmp_path / "gen-000002.part/meta.json").write_text("{", encoding="utf-8")
+    (tmp_path / "gen-000003").mkdir()  # complete but never pointed at
+    again = open_base(tmp_path)
+    assert again.load([*BANK, article("new", "网点几点开门")], 2).added == 1
+    assert first(again, "网点开门") == "new"
+    assert {path.name for path in tmp_path.glob("gen-*") if not path.name.endswith(".part")} == {(tmp_path / "current").read_text()}
+
+
+@pytest.mark.parametrize("damaged", ["meta.json", "zh/passages.json", "zh/vectors.usearch", "zh/terms/meta.json"])
+def test_a_damaged_index_is_built_again(tmp_path: Path, damaged: str) -> None:
+    open_base(tmp_path).load(BANK, 1)
+    generation = tmp_path / (tmp_path / "current").read_text()
+    (generation / damaged).write_bytes(b"\x00broken")
+    base = open_base(tmp_path)
+    assert base.state().stale == "the index is empty"
+    assert base.load(BANK, 1).added == 2
+    assert first(base, "短信提醒") == "sms"
+
+
+def test_a_failing_embedder_leaves_the_old_index_in_use(tmp_path: Path) -> None:
+    class Fails(GramEmbedder):
+        broken = False
+
+        def embed(self, texts, kind):  # type: ignore[no-untyped-def]
+            if self.broken and kind == "passage":
+                raise RuntimeError("out of memory")
+            return super().embed(texts, kind)
+
+    embedder = Fails()
+    base = KnowledgeBase(EmbeddedEngine(tmp_path, embedder), embedder)
+    base.load(BANK, 1)
+    embedder.broken = True
+    with pytest.raises(RuntimeError, match="out of memory"):
+        base.load([*BANK, article("new", "网点几点开门")], 2)
+    assert first(base, "短信提醒") == "sms"
+    assert base.state().watermark == 1
+    embedder.broken = False
+    assert base.load([*BANK, article("new", "网点几点开门")], 2).added == 1
+
+
+def test_another_process_writing_is_a_conflict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kb.embedded, "_LOCK_WAIT_S", 0.05)
+    base = open_base(tmp_path)
+    tmp_path.mkdir(exist_ok=True)
+    with FileLock(tmp_path / "writer.lock"), pytest.raises(Conflict, match="Another process is writing"):
+        base.load(BANK, 1)
+    assert base.load(BANK, 1).added == 2
+
+
+def test_a_reader_sees_what_another_engine_wrote(tmp_path: Path) -> None:
+    writer, reader = open_base(tmp_path), open_base(tmp_path)
+    writer.load(BANK, 1)
+    reader.load(BANK, 1)
+    bigger = [*BANK, article("new", "网点几点开门")]
+    writer.load(bigger, 2)
+    assert reader.state().articles == 3
+    assert reader.load(bigger, 2).added == 0
+    assert first(reader, "网点开门") == "new"
+
+
+def test_searching_while_the_index_changes(tmp_path: Path) -> None:
+    base = open_base(tmp_path)
+    base.load(BANK, 1)
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def search() -> None:
+        try:
+            while not stop.is_set():
+                assert first(base, "短信提醒多少钱") == "sms"
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2, 8):
+        base.load([*BANK, article(f"a{number}", f"第{number}个网点开门时间")], number)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
