@@ -1,4 +1,4 @@
-"""Bad input to the command line: one sentence on standard error, exit status 1 (2 for wrong usage), never a traceback, nothing on stdout."""
+"""Bad input to the command line: one sentence on standard error, status 1 (2: wrong usage), no traceback, nothing on stdout."""
 
 from __future__ import annotations
 

@@ -74,6 +74,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 # privacy mask: no model
 
 
+SPOKEN = "one three nine double zero double zero five six seven eight"
 MASKED = [
     # line, the personal parts of it with their types
     ("我的卡号是6222021234567890123", [("6222021234567890123", "卡号")]),
@@ -81,7 +82,7 @@ MASKED = [
     ("打我13900005678或者139 0000 5678", [("13900005678", "手机号"), ("139 0000 5678", "手机号")]),
     ("😀尾号三六七八", [("三六七八", "尾号")]),
     ("身份证110101199003074477，我叫张三", [("110101199003074477", "身份证"), ("张三", "姓名")]),
-    ("my phone number is one three nine double zero double zero five six seven eight", [("one three nine double zero double zero five six seven eight", "手机号")]),
+    (f"my phone number is {SPOKEN}", [(SPOKEN, "手机号")]),
     ("转账5000元，手续费12.5元，请拨打95588", []),
     ("", []),
 ]  # fmt: skip
