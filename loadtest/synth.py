@@ -38,7 +38,7 @@ BAND_HZ = (100.0, 3700.0)
 """What a SIP leg with G.711 passes. An analogue line cuts below 300 Hz; the voice-activity model hears such voices much worse."""
 PEAK = 10 ** (-6 / 20)
 NOISE_RMS = 10 ** (-68 / 20)
-# A gentle slope, as telephone sets have: a steep cut at 300 Hz takes a male voice's pitch away and voice detection with it.
+# Few taps for a gentle slope, as telephone sets have.
 _FIR_TAPS = 41
 _EDGE_VOICE = "zh-CN-XiaoxiaoNeural"
 _CACHE = Path.home() / ".cache" / "pangting" / "synth"
