@@ -18,12 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from streaming.play import play
 
 from loadtest.call_view import CallView
 from loadtest.feed_client import FeedClient
 from loadtest.gold import judge
 from loadtest.server_process import ROOT, ServerFailed, ServerProcess, free_port
+from streaming.play import play
 
 Json = dict[str, Any]
 SCENARIOS = ROOT / "loadtest" / "scenarios"
@@ -76,6 +76,7 @@ class Demo:
         passwords = self.server.passwords
         table.add_row("坐席侧边栏 Sidebar", f"{self.server.base}/agent", f"{AGENT} / {passwords[AGENT]}")
         table.add_row("质检 Supervisor", f"{self.server.base}/calls", f"{SUPERVISOR} / {passwords[SUPERVISOR]}")
+        table.add_row("集成密钥 Integration key", f"PANGTING_KEY={self.server.key}", "pangting play … (docs/tutorial.md)")
         self.console.print(Panel(table, title="打开 Open", title_align="left", expand=False))
 
     async def call(self, client: FeedClient) -> str:

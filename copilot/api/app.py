@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot.api import assets, auth, calls, feed_ws, health, kb, problems
 from copilot.api.context import ApiContext
 
 _MAX_BODY = 1_000_000
+_TOO_LARGE = f"A request body may have at most {_MAX_BODY} bytes."
+
+
+class _BodyLimit:
+    """Counts what arrives: a chunked body does not say beforehand how long it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > _MAX_BODY:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        await self._app(scope, limited if scope["type"] == "http" else receive, send)
 
 
 def create_app(context: ApiContext) -> FastAPI:
@@ -23,16 +45,20 @@ def create_app(context: ApiContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        responses={"4XX": problems.DOCUMENTED},
     )
     problems.install(app)
     headers = assets.security_headers(context.origins)
+    # Inside of the next one, which would hide from FastAPI what it raises.
+    app.add_middleware(_BodyLimit)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > _MAX_BODY:
-            return problems.problem(413, "Too large", f"A request body may have at most {_MAX_BODY} bytes.")
-        response = await call_next(request)
+            response: Response = problems.problem(413, "Too large", _TOO_LARGE)
+        else:
+            response = await call_next(request)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response

@@ -39,8 +39,8 @@ def router(web_dir: Path) -> APIRouter:
     async def asset(path: str) -> Response:
         if path.startswith(("api/", "metrics", "healthz", "readyz")):
             raise NotFound(f"There is nothing at /{path}.")
-        candidate = (root / path).resolve()
-        if path and candidate.is_relative_to(root) and candidate.is_file():
+        candidate = _file(root, path)
+        if candidate is not None:
             immutable = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
             return FileResponse(candidate, headers={"Cache-Control": immutable})
         if path.startswith("assets/"):
@@ -51,3 +51,12 @@ def router(web_dir: Path) -> APIRouter:
         return FileResponse(page, headers={"Cache-Control": "no-cache"})
 
     return routes
+
+
+def _file(root: Path, path: str) -> Path | None:
+    """The file under ``root``, if there is one."""
+    try:
+        candidate = (root / path).resolve()
+        return candidate if path and candidate.is_relative_to(root) and candidate.is_file() else None
+    except (OSError, ValueError):  # longer than a name may be, or with a NUL in it
+        return None

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -37,8 +37,11 @@ def _cursor(value: str | None) -> tuple[datetime, str] | None:
         return None
     try:
         at, call_id = json.loads(base64.urlsafe_b64decode(value.encode()))
-        return datetime.fromisoformat(at), str(call_id)
-    except (ValueError, TypeError) as error:
+        started = datetime.fromisoformat(at)
+        if started.tzinfo is None:
+            raise ValueError("without an offset")
+        return started.astimezone(UTC), str(call_id)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidInput("The cursor is not one that this API gave out; start again without it.") from error
 
 
@@ -68,7 +71,7 @@ def router(context: ApiContext) -> APIRouter:
     def list_calls(
         user: Annotated[User, signed],
         limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 50,
-        cursor: str | None = None,
+        cursor: Annotated[str | None, Query(max_length=512)] = None,
         phase: Annotated[str | None, Query(pattern="^(live|ended)$")] = None,
     ) -> Json:
         """Calls the caller may see, newest first."""
@@ -89,7 +92,7 @@ def router(context: ApiContext) -> APIRouter:
     def get_events(
         call_id: str,
         user: Annotated[User, signed],
-        after: Annotated[int, Query(ge=0)] = 0,
+        after: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     ) -> Json:
         """Events after seq ``after``, in order."""

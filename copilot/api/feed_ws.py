@@ -181,12 +181,17 @@ def _whole(value: object) -> int:
 
 
 async def _receive(socket: WebSocket) -> Json:
-    text = await socket.receive_text()
+    event = await socket.receive()
+    if event["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(event.get("code", 1006), event.get("reason"))
+    text = event.get("text")
+    if text is None:
+        raise InvalidInput("Messages are JSON text, not binary.")
     if len(text) > MAX_MESSAGE:
         raise InvalidInput("The message is too long.")
     try:
         message = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput("Messages are JSON objects.") from error
     if not isinstance(message, dict):
         raise InvalidInput("Messages are JSON objects.")

@@ -24,6 +24,16 @@ from copilot.domain.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_FIELDS = {"type": "string", "title": "string", "status": "integer", "detail": "string"}
+DOCUMENTED: dict[str, Any] = {
+    "description": "A problem (RFC 9457); `detail` is one sentence for a person.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {"type": "object", "required": list(_FIELDS), "properties": {name: {"type": kind} for name, kind in _FIELDS.items()}}
+        }
+    },
+}
+"""How every error looks, for the OpenAPI document."""
 _STATUS: tuple[tuple[type[CopilotError], int, str], ...] = (
     (Unauthenticated, 401, "Not signed in"),
     (Forbidden, 403, "Not allowed"),
@@ -59,6 +69,10 @@ def install(app: FastAPI) -> None:
     async def on_copilot_error(_request: Request, error: CopilotError) -> JSONResponse:
         status, title = status_of(error)
         return problem(status, title, str(error))
+
+    @app.exception_handler(Exception)
+    async def on_fault(_request: Request, _error: Exception) -> JSONResponse:
+        return problem(500, "Internal error", "The server could not answer this request; the fault is in its log.")
 
     @app.exception_handler(HTTPException)
     async def on_http_error(_request: Request, error: HTTPException) -> JSONResponse:

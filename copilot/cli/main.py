@@ -82,3 +82,7 @@ def run() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        typer.echo(f"pangting: {error.strerror or type(error).__name__}:{where}; check the path and its permissions.", err=True)
+        sys.exit(1)

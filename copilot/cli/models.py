@@ -49,8 +49,11 @@ def pull(context: typer.Context, name: OptionalName = None, everything: All = Fa
     from copilot.modelhub.hub import PullProgress
 
     hub = model_hub(settings_of(context))
+    wanted = _names(context, name, everything)
+    for model in wanted:
+        hub.model(model)  # an unknown name is said before anything is drawn
     columns = (TextColumn("  {task.description:<16}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    for model in _names(context, name, everything):
+    for model in wanted:
         with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
             task = bar.add_task(model, total=None)
 

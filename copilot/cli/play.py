@@ -9,24 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
+from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_line
 
 
 def play(
-    file: Annotated[
-        Path, typer.Argument(help="Audio file with one or two channels (customer left, agent right).", exists=True, dir_okay=False)
-    ],
+    file: Annotated[Path, typer.Argument(help="Audio file with one or two channels (customer left, agent right).")],
     url: Annotated[str, typer.Option("--url", help="Telephony websocket, e.g. ws://127.0.0.1:8765/v1/twilio.")],
     protocol: Annotated[str, typer.Option("--protocol", help="raw or twilio.")] = "raw",
     call_id: Annotated[str, typer.Option("--call-id", help="Call id (default: a new one).")] = "",
     agent: Annotated[str, typer.Option("--agent", help="User name of the agent whose sidebar shows the call.")] = "",
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
+    language: Language = "zh",
     key_env: Annotated[str, typer.Option("--key-env", help="Environment variable with the integration's key.")] = "PANGTING_KEY",
     speed: Annotated[float, typer.Option("--speed", min=0.1, max=20.0, help="1.0 is real time.")] = 1.0,
     json_: Json = False,
 ) -> None:
     """Play a recording into a running server as if it were a call, paced in real time."""
     from streaming.play import play as send
+
+    existing(file)
 
     def show(event: dict[str, Any]) -> None:
         if json_:

@@ -35,7 +35,13 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _private_file(Path(str(parsed.database)))
-        self.engine: Engine = sa.create_engine(parsed, pool_pre_ping=not self.is_sqlite, pool_size=5, max_overflow=15)
+        self.engine: Engine = sa.create_engine(
+            parsed,
+            pool_pre_ping=not self.is_sqlite,
+            pool_size=5,
+            max_overflow=15,
+            hide_parameters=True,  # an error that is logged must not carry values
+        )
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _configure_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
