@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from copilot.domain.errors import RemoteProtocolError
 from loadtest.calls import new_call_id, send
 from loadtest.server_process import ServerProcess
 
@@ -22,9 +24,12 @@ def sign_in(page: Page, server: ServerProcess, path: str, username: str) -> None
     page.get_by_test_id("signin-submit").click()
 
 
-def play_in_background(server: ServerProcess, call_id: str, name: str) -> threading.Thread:
+def play_in_background(server: ServerProcess, call_id: str, name: str, *, speed: float = 1.0, cut_off: bool = False) -> threading.Thread:
+    """``cut_off``: the server goes away during the call, so the sender may end with a protocol error."""
+
     def run() -> None:
-        asyncio.run(send(server, call_id, name, protocol="twilio"))
+        with contextlib.suppress(*([RemoteProtocolError] if cut_off else [])):
+            asyncio.run(send(server, call_id, name, protocol="twilio", speed=speed))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -84,7 +89,7 @@ def test_an_agent_sees_partials_a_cited_suggestion_and_the_artifacts(
 
 def test_a_supervisor_opens_the_call_and_hears_the_evidence(chromium: Browser, server: ServerProcess, shoot, console_errors: list[str]):
     call_id = new_call_id("evidence")
-    asyncio.run(send(server, call_id, "short", speed=4))
+    play_in_background(server, call_id, "short", speed=4).join(60)
     page = new_page(chromium, 1360, 900, console_errors)
     sign_in(page, server, "/calls", "inspector")
     row = page.locator(f'[data-testid="call-row"][data-call-id="{call_id}"]')
@@ -109,7 +114,7 @@ def test_the_sidebar_survives_a_server_restart(chromium: Browser, server: Server
     connection = page.get_by_test_id("connection")
     expect(connection).to_have_attribute("data-state", "online", timeout=SLOW)
     before = new_call_id("before")
-    play_in_background(server, before, "short")
+    play_in_background(server, before, "short", cut_off=True)
     finals = page.locator('[data-testid="utterance"][data-partial="false"]')
     expect(finals.first).to_be_visible(timeout=SLOW)
     server.kill()
@@ -124,10 +129,11 @@ def test_the_sidebar_survives_a_server_restart(chromium: Browser, server: Server
     ids = page.eval_on_selector_all('[data-testid="utterance"][data-partial="false"]', "rows => rows.map(r => r.dataset.utteranceId)")
     assert len(ids) == len(set(ids)) >= kept, "nothing is shown twice or lost"
     after = new_call_id("after")
-    play_in_background(server, after, "short")
+    playing = play_in_background(server, after, "short")
     expect(page.get_by_test_id("agent-page")).to_have_attribute("data-call-id", after, timeout=SLOW)
     expect(page.locator('[data-testid="suggestion"][data-suggestion-id]').first).to_be_visible(timeout=SLOW)
     shoot(page, "7-after-restart")
+    playing.join(60)
 
 
 def test_english_and_dark(chromium: Browser, server: ServerProcess, shoot, console_errors: list[str]):
