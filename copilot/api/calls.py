@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,9 +14,10 @@ from copilot.api.auth import current_user, media_user
 from copilot.api.context import ApiContext
 from copilot.codec import encode_artifact, encode_call, encode_envelope
 from copilot.domain.artifacts import ARTIFACT_KINDS
+from copilot.domain.calls import Call
 from copilot.domain.errors import Forbidden, InvalidInput, NotFound
 from copilot.domain.events import SuggestionFeedback
-from copilot.domain.ids import CallId, SuggestionId
+from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId
 from copilot.domain.people import AuditEntry, User, scope_of
 from copilot.domain.suggestions import FeedbackAction
 
@@ -82,11 +84,13 @@ def router(context: ApiContext) -> APIRouter:
         if more and rows[-1].started_at is not None:
             key = json.dumps([rows[-1].started_at.isoformat(), rows[-1].call_id])
             next_cursor = base64.urlsafe_b64encode(key.encode()).decode()
-        return {"calls": [encode_call(call) for call in rows], "next_cursor": next_cursor}
+        names = _agent_names(context, user.org_id, rows)
+        return {"calls": [{**encode_call(call), "agent_name": names.get(call.agent_id, "")} for call in rows], "next_cursor": next_cursor}
 
     @routes.get("/{call_id}")
     def get_call(call_id: str, user: Annotated[User, signed]) -> Json:
-        return encode_call(context.calls.call(scope_of(user), CallId(call_id)))
+        call = context.calls.call(scope_of(user), CallId(call_id))
+        return {**encode_call(call), "agent_name": _agent_names(context, user.org_id, [call]).get(call.agent_id, "")}
 
     @routes.get("/{call_id}/events")
     def get_events(
@@ -151,6 +155,17 @@ def router(context: ApiContext) -> APIRouter:
         return {"peaks": context.recordings.peaks(user.org_id, CallId(call_id), channel, buckets)}
 
     return routes
+
+
+def _agent_names(context: ApiContext, org_id: OrgId, calls: Sequence[Call]) -> dict[UserId | None, str]:
+    """Display names of the agents of these calls."""
+    names: dict[UserId | None, str] = {}
+    for agent_id in {call.agent_id for call in calls} - {None}:
+        try:
+            names[agent_id] = context.people.user(org_id, UserId(str(agent_id))).display_name
+        except NotFound:
+            continue
+    return names
 
 
 def _opened(context: ApiContext, user: User, call_id: str) -> None:
