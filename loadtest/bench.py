@@ -27,12 +27,12 @@ from typing import Any
 
 import psutil
 import soundfile
-from streaming.play import play
 
 from loadtest.call_view import percentile
 from loadtest.feed_client import FeedClient
-from loadtest.gold import transcript_cer
+from loadtest.gold import resolved, transcript_cer
 from loadtest.server_process import ROOT, ServerFailed, ServerProcess
+from streaming.play import play
 
 Json = dict[str, Any]
 SCENARIOS = ROOT / "loadtest" / "scenarios"
@@ -58,6 +58,7 @@ class CallResult:
     partials: list[tuple[float, Json]] = field(default_factory=list)
     finals: list[tuple[float, Json]] = field(default_factory=list)
     cards: list[Json] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
 
     def first_partials(self) -> list[float]:
         """ms from each turn's speech start to its first partial."""
@@ -89,7 +90,7 @@ class CallResult:
         return waits
 
     def cer(self) -> float:
-        return transcript_cer(self.plan.gold, [final for _, final in self.finals])
+        return transcript_cer(self.plan.gold, resolved([final for _, final in self.finals], self.secrets))
 
 
 def mono(plan: CallPlan, channel: int, directory: Path) -> CallPlan:
@@ -148,6 +149,8 @@ async def one_call(server: ServerProcess, plan: CallPlan, agent: str, number: in
                 at = 1000 * (message["_at"] - result.started_at)
                 if message["type"] == "partial":
                     result.partials.append((at, message["partial"]))
+                elif message["type"] == "secrets":
+                    result.secrets.update(message["values"])
                 elif message["type"] == "event":
                     event = message["envelope"]["event"]
                     if event["type"] == "utterance_final":

@@ -35,6 +35,7 @@ class CallView:
         self.suggestions: list[Json] = []
         self.events: list[Json] = []
         self.partials: dict[str, Json] = {}
+        self.secrets: dict[str, str] = {}
         self.ready: dict[str, float] = {}
         self.hung_up_at = 0.0
         self._live: Live | None = None
@@ -64,6 +65,8 @@ class CallView:
             partial = message["partial"]
             self.partials[partial["channel"]] = partial
             self._refresh()
+        elif message["type"] == "secrets":
+            self.secrets.update(message["values"])
         elif message["type"] == "event":
             event = message["envelope"]["event"]
             self.events.append(event)

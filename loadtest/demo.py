@@ -21,7 +21,7 @@ from rich.table import Table
 
 from loadtest.call_view import CallView
 from loadtest.feed_client import FeedClient
-from loadtest.gold import judge
+from loadtest.gold import judge, resolved
 from loadtest.server_process import ROOT, ServerFailed, ServerProcess, free_port
 from streaming.play import play
 
@@ -149,7 +149,7 @@ class Demo:
 
     def verdict(self, artifacts: dict[str, Json]) -> int:
         """Compares with the gold; 0 if everything matches."""
-        checks = judge(self.gold, self.view.finals, self.view.suggestions, artifacts)
+        checks = judge(self.gold, resolved(self.view.finals, self.view.secrets), self.view.suggestions, artifacts)
         if self.options.json:
             print(
                 json.dumps(

@@ -24,6 +24,17 @@ class Check:
     detail: str
 
 
+def resolved(finals: list[Json], secrets: dict[str, str]) -> list[Json]:
+    """The finals as the owning agent reads them: tokens of personal data replaced by the values that only their feed carries."""
+    texts = []
+    for final in finals:
+        text = final["text"]
+        for token, value in secrets.items():
+            text = text.replace(token, value)
+        texts.append({**final, "text": text})
+    return texts
+
+
 def _turn_text(turns: list[Json], channel: str) -> str:
     return "".join(turn["text"] for turn in sorted(turns, key=lambda turn: turn["start_ms"]) if turn["channel"] == channel)
 

@@ -11,12 +11,15 @@ from copilot.domain.knowledge import Hit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionPolicy:
-    """``min_confidence``: below it nothing is offered. ``repeat_after_ms``: the same article is not offered again sooner.
+    """``min_confidence``: below it nothing is offered; ``unsure_confidence``: the bar where the intent is not known either.
+
+    ``repeat_after_ms``: the same article is not offered again sooner.
 
     ``better_by``: within one customer turn a second card must beat the first by this much confidence.
     """
 
     min_confidence: float = 0.5
+    unsure_confidence: float = 0.7
     repeat_after_ms: int = 120_000
     better_by: float = 0.05
     options: int = 2
@@ -42,12 +45,14 @@ class Guard:
     _turn_confidence: float = 0.0
     _nothing_turn: int = 0
 
-    def consider(self, hits: Sequence[Hit], *, customer_turn: int, at_ms: int) -> Offer | None:
+    def consider(self, hits: Sequence[Hit], *, customer_turn: int, at_ms: int, sure_of_need: bool = True) -> Offer | None:
         """The card worth showing, or None: too unsure, shown lately, or no better than the card of this turn."""
         good = [hit for hit in hits if hit.confidence >= self.policy.min_confidence]
         if not good:
             return None
         best = good[0]
+        if not sure_of_need and best.confidence < self.policy.unsure_confidence:
+            return None
         same_turn = customer_turn == self._turn and self._turn_card is not None
         if same_turn and (best.article.article_id == self._turn_article or best.confidence < self._turn_confidence + self.policy.better_by):
             return None

@@ -153,10 +153,11 @@ class LiveSession:
             return []
         events: list[CallEvent] = []
         known = found.prediction.intent != UNKNOWN_INTENT
-        if known and found.prediction.intent not in self._intents:
+        new = known and found.prediction.intent not in self._intents
+        if new:
             events += self._new_intent(found)
         at_ms = self._at_ms(found.utterance_id)
-        offer = self.guard.consider(found.hits, customer_turn=asked.customer_turn, at_ms=at_ms)
+        offer = self.guard.consider(found.hits, customer_turn=asked.customer_turn, at_ms=at_ms, sure_of_need=known)
         reply: WriteReply | None = None
         if offer is not None and (known or is_question(asked.text)):
             # A statement without a known intent is not a need, however well some article matches its words.
@@ -169,7 +170,8 @@ class LiveSession:
             if self.generate and not suggest.fits_verbatim(offer.hits[0]):
                 reply = WriteReply(card=card.suggestion_id, turns=tuple(self.dialogue.recent()), hits=offer.hits, language=self.language)
         elif (
-            (known or is_question(asked.text))
+            # What the customer adds to a need that is known already is no new question.
+            (new or is_question(asked.text))
             and not any(hit.confidence >= self.policy.min_confidence for hit in found.hits)
             and self.guard.may_say_nothing(customer_turn=asked.customer_turn)
         ):

@@ -117,6 +117,23 @@ def test_when_nothing_fits_it_says_so_once_per_turn():
     assert records(live.receive(found("customer-2", UNKNOWN_INTENT)), SuggestionOffered) == []
 
 
+def test_without_a_known_intent_a_question_needs_a_surer_answer():
+    live = session()
+    live.receive(Heard(turn=turn(1, "我要换一张信卡多久能收到")))
+    assert records(live.receive(found("customer-1", UNKNOWN_INTENT, hit("open", 0.6))), SuggestionOffered) == []
+    live.receive(Heard(turn=turn(2, "新卡要多少钱")))
+    assert records(live.receive(found("customer-2", UNKNOWN_INTENT, hit("fee", 0.8))), SuggestionOffered) != []
+
+
+def test_a_statement_about_a_need_known_already_is_not_answered_with_nothing():
+    live = session()
+    live.receive(Heard(turn=turn(1, "我的信用卡被盗刷了怎么办")))
+    live.receive(found("customer-1", "card_fraud", hit("fraud", 0.9)))
+    live.receive(Heard(turn=turn(2, "是您本人做的吗", "agent")))
+    live.receive(Heard(turn=turn(3, "卡一直在我身上这笔消费我不知道")))
+    assert records(live.receive(found("customer-3", "card_fraud", hit("weak", 0.3))), SuggestionOffered) == []
+
+
 def test_small_talk_gets_no_card_even_when_an_article_matches_its_words():
     live = session()
     live.receive(Heard(turn=turn(1, "我叫张三卡号我报给你")))
