@@ -34,13 +34,23 @@ python_step() {
   ok
 }
 
+# A mirror may lack the binaries of other platforms; npm ci then calls the lock incomplete. npm install takes the locked versions all the same.
+web_from_partial_mirror() {
+  local status=0
+  cp web/package-lock.json var/log/package-lock.json
+  (cd web && npm install --no-audit --no-fund >>"../$log" 2>&1) || status=1
+  cp var/log/package-lock.json web/package-lock.json
+  return $status
+}
+
 web_step() {
   begin "Web UI"
   local want; want=$( (git ls-files web 2>/dev/null || find web -type f -not -path '*/node_modules/*') | grep -v node_modules | sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
   local have_modules=""; [ "$mode" != test ] || [ -d web/node_modules ] && have_modules=1
   if [ -n "$have_modules" ] && [ -f copilot/api/_web/.stamp ] && [ "$(cat copilot/api/_web/.stamp)" = "$want" ]; then ok "ready"; return; fi
   command -v npm >/dev/null || die "node and npm (node 20 or newer) are needed to build the web UI; install them and try again."
-  (cd web && npm ci --no-audit --no-fund >>"../$log" 2>&1) || die "The web packages could not be installed (npm ci)."
+  (cd web && npm ci --no-audit --no-fund >>"../$log" 2>&1) || web_from_partial_mirror \
+    || die "The web packages could not be installed (npm ci); check that an npm registry is reachable and try again."
   (cd web && npm run -s build >>"../$log" 2>&1) || die "The web UI could not be built (npm run build)."
   echo "$want" > copilot/api/_web/.stamp
   ok
