@@ -85,11 +85,11 @@ def open_media(settings: Settings) -> MediaStore:
     return open_(settings.media_url)
 
 
-def open_embedder(settings: Settings) -> Embedder:
-    """The embedding model; what it is asked is not kept."""
+def open_embedder(settings: Settings, threads: int = 1) -> Embedder:
+    """The embedding model; what it is asked is not kept. ``threads``: cores for many texts at once (a single one is always one core's)."""
     from kb.embeddings import open_embedder as open_
 
-    return open_(model_hub(settings), settings.embed.model)
+    return open_(model_hub(settings), settings.embed.model, threads=threads)
 
 
 def remembering(settings: Settings, embedder: Embedder) -> Embedder:

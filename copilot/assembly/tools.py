@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,8 @@ class KnowledgeDesk:
     def __init__(self, settings: Settings, store: Store, say: Callable[[str], None]) -> None:
         self._org_id = OrgId(settings.org)
         self._articles = store.articles(self._org_id)
-        self._embedder = engines.open_embedder(settings)
+        self._settings = settings
+        self._embedder = engines.open_embedder(settings, threads=os.cpu_count() or 1)
         self._knowledge = engines.open_knowledge_base(settings, self._org_id, self._embedder)
         self._clock = engines.system_clock()
         self._say = say
@@ -39,6 +41,11 @@ class KnowledgeDesk:
         report = import_path(path, self._articles, lambda text: progress(0, 0, text))
         result = report_json(report)
         self._refresh(lambda done, total: progress(done, total, "index"))
+        pack = self._articles.pack("intents")
+        if pack is not None:
+            # The vectors of the exemplars are remembered, so that the server does not wait for them when it starts.
+            progress(0, 0, "intents")
+            engines.open_intents(self._settings, pack[1], self._articles.published(), self._embedder)
         return {**result, "passages": self._knowledge.state().passages}
 
     def _refresh(self, progress: Callable[[int, int], None] | None = None) -> None:

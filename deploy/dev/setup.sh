@@ -64,6 +64,17 @@ models_step() {
   begin "Models verified"; ok
 }
 
+vectors_step() {
+  begin "Vectors of the sample bank"
+  local want; want=$(find kb/samples/bank kb/*.py copilot/modelhub/models.toml -type f | sort | xargs cat | sha256sum | cut -c1-16)
+  if [ -f var/models/.vectors ] && [ "$(cat var/models/.vectors)" = "$want" ]; then ok "ready"; return; fi
+  printf '(one to three minutes the first time) '
+  PANGTING_MODELS__DIR=var/models .venv/bin/pangting --data-dir var/setup kb import kb/samples/bank >>"$log" 2>&1 || die "The sample bank could not be imported."
+  rm -rf var/setup
+  echo "$want" > var/models/.vectors
+  ok
+}
+
 debian_step() {
   local missing=() have
   command -v chromium >/dev/null || missing+=(chromium)
@@ -80,8 +91,8 @@ debian_step() {
 }
 
 case "$mode" in
-  run)  echo "Set-up"; python_step; web_step; models_step ;;
-  test) echo "Set-up for tests"; python_step; web_step; models_step; debian_step ;;
+  run)  echo "Set-up"; python_step; web_step; models_step; vectors_step ;;
+  test) echo "Set-up for tests"; python_step; web_step; models_step; vectors_step; debian_step ;;
   web)  web_step ;;
   *)    die "Unknown mode $mode." ;;
 esac
