@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup setup-dev demo test test-all test-fast check bench web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-all test-fast check bench web lock hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ check: setup-dev ## Lint, types, import rules
 
 bench: setup-dev ## Latency, CER, CPU and memory at 1, 2 and 4 live channels, as the README's table
 	@$(PY) -m loadtest.bench $(BENCH_ARGS)
+
+screenshot: setup-dev ## Take the picture of the README again
+	@$(PY) -m loadtest.screenshot
 
 web: ## Build the web UI into the package
 	@deploy/dev/setup.sh web
