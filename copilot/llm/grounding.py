@@ -1,8 +1,8 @@
 """Does a text say only numbers that its sources say? Pure; for generated and for extracted text alike.
 
 Numbers are compared by value, so ``3000``, ``3,000`` and ``三千`` are the same; digits read one by one (``六零二八``) count as written.
-A lone 一 is no number (一下, 一定, 一张), nor are numerals inside fixed words such as 万一 and 十分. PII tokens such as ``【卡号#1】`` are
-compared as they stand.
+A lone 一 is a number only before a unit of money or time (not in 一下, 一定, 一张); numerals inside fixed words such as 万一 and 十分 are
+none. PII tokens such as ``【卡号#1】`` are compared as they stand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ _CHINESE = re.compile(rf"[{_NUMERALS}]+(?:点[零〇一二三四五六七八九]
 _FIXED = re.compile(
     r"万一|十分(?!钟)|千万(?=别|不|要)|一(?:定|下|致|样|直|般|些|点(?!\d)|起|共|旦|会儿?|边|律|切)|二维码|三方|第一时间|统一|唯一|另一"
 )
+_LONE_ONE = re.compile(r"一(?=元|块|毛|角|天|日|号|年|周|期|个?(?:工作日|小时|钟头|月|星期))")
 _VALUE = {"零": 0, "〇": 0, "一": 1, "幺": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_NOT_ALONE = frozenset("一半万千百亿零")
 _UNIT = {"十": 10, "百": 100, "千": 1000}
 _ONES = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen"),
@@ -91,7 +93,9 @@ def numbers_in(text: str) -> frozenset[str]:
     )
     found |= {_canonical(match[0]) for match in _DIGITS.finditer(text)}
     plain = _FIXED.sub(" ", _DIGITS.sub(" ", text))
-    found |= {_chinese(match[0]) for match in _CHINESE.finditer(plain) if match[0] not in ("一", "半", "万", "千", "百", "亿", "零", "点")}
+    for match in _CHINESE.finditer(plain):
+        if match[0] not in _NOT_ALONE or _LONE_ONE.match(plain, match.start()):
+            found.add(_chinese(match[0]))
     for match in _WORDS.finditer(plain):
         if match[0].casefold() != "one":
             found |= _english(match[0])

@@ -1,0 +1,185 @@
+"""The outbox relay over a real store, in virtual time: sent, sent again, told, given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from copilot.domain.artifacts import Artifact, QaScorecard, Summary, TicketClassification
+from copilot.domain.errors import EngineError
+from copilot.domain.events import ArtifactFailed, CallEnded
+from copilot.domain.ports.store import Job
+from copilot.store.store import Store
+from copilot.telemetry.clock import ManualClock
+from postcall.relay import MOST_LEASES, Relay
+from tests.fakes.stores import AT, CALL, ORG, make_store, said, sqlite_url, started
+
+pytestmark = pytest.mark.anyio
+BODIES = {
+    "summary": Summary(language="zh", overall="好"),
+    "ticket": TicketClassification(level1="a", level2="b", confidence=0.5, taxonomy_version="1"),
+    "qa": QaScorecard(rubric_version="1", score=100, fatal=False),
+}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(AT)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+    opened = make_store(sqlite_url(tmp_path), tmp_path, clock)
+    yield opened
+    opened.close()
+
+
+async def call_ended(store: Store) -> None:
+    opened = await store.journal.open(ORG, CALL, "node")
+    await store.journal.append(ORG, opened, [started(), said("卡丢了"), CallEnded(reason="hangup", duration_ms=5000)])
+
+
+def finish(store: Store, job: Job) -> bool:
+    return store.outbox.finish(job.job_id, Artifact(kind=job.kind, version=1, body=BODIES[job.kind]))
+
+
+class Sent:
+    """What was sent, and a broker that can be down."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.down = False
+
+    def __call__(self, job: Job) -> None:
+        if self.down:
+            raise ConnectionRefusedError
+        self.jobs.append(job)
+
+
+async def test_a_job_is_sent_once_while_its_lease_lasts_and_again_when_it_is_over(store: Store, clock: ManualClock) -> None:
+    sent = Sent()
+    relay = Relay(store.outbox, sent, clock, lease_s=60)
+    await relay.look()
+    assert sent.jobs == []
+    await call_ended(store)
+    await relay.look()
+    await relay.look()
+    assert sorted(job.kind for job in sent.jobs) == ["qa", "summary", "ticket"]
+    assert relay.open_jobs == 3
+    finish(store, sent.jobs[0])
+    clock.advance(60)
+    await relay.look()
+    again = sent.jobs[3:]
+    assert sorted(job.job_id for job in again) == sorted(job.job_id for job in sent.jobs[1:3])
+    assert {job.attempts for job in again} == {2}
+
+
+async def test_who_watches_is_told_when_another_process_has_finished(store: Store, clock: ManualClock) -> None:
+    sent, told = Sent(), []
+    relay = Relay(store.outbox, sent, clock, on_changed=lambda org, call: told.append((org, call)))
+    await call_ended(store)
+    await relay.look()
+    await relay.look()
+    assert told == []
+    for job in sent.jobs:
+        finish(store, job)
+    await relay.look()
+    assert told == [(ORG, CALL)]
+    await relay.look()
+    assert told == [(ORG, CALL)]
+
+
+async def test_jobs_wait_for_a_worker_that_is_not_ready_without_losing_attempts(store: Store, clock: ManualClock) -> None:
+    sent, ready = Sent(), [False]
+    relay = Relay(store.outbox, sent, clock, ready=lambda: ready[0])
+    await call_ended(store)
+    for _ in range(5):
+        await relay.look()
+        clock.advance(100)
+    assert sent.jobs == []
+    ready[0] = True
+    await relay.look()
+    assert {job.attempts for job in sent.jobs} == {1}
+
+
+async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock: ManualClock) -> None:
+    sent = Sent()
+    sent.down = True
+    relay = Relay(store.outbox, sent, clock)
+    await call_ended(store)
+    await relay.look()
+    assert {(job.state, job.error) for job in store.outbox.open_jobs()} == {
+        ("queued", "The job queue could not be reached (ConnectionRefusedError).")
+    }
+    sent.down = False
+    await relay.look()
+    assert sent.jobs == []
+    clock.advance(5)
+    await relay.look()
+    assert len(sent.jobs) == 3
+
+
+async def test_a_job_that_is_never_finished_fails_for_good_and_visibly(store: Store, clock: ManualClock) -> None:
+    told: list[str] = []
+    relay = Relay(store.outbox, Sent(), clock, on_changed=lambda _org, call: told.append(call))
+    await call_ended(store)
+    for _ in range(MOST_LEASES + 1):
+        assert len(store.outbox.open_jobs()) == 3
+        await relay.look()
+        clock.advance(60)
+    assert store.outbox.open_jobs() == []
+    failures = [envelope.event for envelope in store.calls.events(ORG, CALL) if isinstance(envelope.event, ArtifactFailed)]
+    assert len(failures) == 3
+    assert "run it again" in failures[0].reason
+    assert told == [CALL]
+
+
+async def test_the_doorbell_wakes_a_sleeping_relay_from_any_thread(store: Store, clock: ManualClock) -> None:
+    arrived = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def send(_job: Job) -> None:
+        loop.call_soon_threadsafe(arrived.set)
+
+    relay = Relay(store.outbox, send, clock, idle_s=3600)
+    relay.ring()  # before it runs: no fault, and nothing is lost, as its first look shows
+    task = asyncio.create_task(relay.run())
+    await settled(lambda: relay._loop is not None)
+    await call_ended(store)
+    await asyncio.to_thread(relay.ring)
+    async with asyncio.timeout(20):
+        await arrived.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def settled(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110  another task, which rings no bell
+            await asyncio.sleep(0)
+
+
+async def test_a_store_that_fails_does_not_end_the_relay(store: Store, clock: ManualClock) -> None:
+    class Faulty:
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def lease(self, *arguments: object) -> list[Job]:
+            self.looks += 1
+            if self.looks < 3:
+                raise EngineError("The database is busy.", retryable=True)
+            return []
+
+        def open_jobs(self) -> list[Job]:
+            return []
+
+    outbox = Faulty()
+    relay = Relay(outbox, Sent(), clock, idle_s=0.001)  # type: ignore[arg-type]
+    task = asyncio.create_task(relay.run())
+    await settled(lambda: outbox.looks >= 4)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
