@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# usearch puts its kernels into the global symbol table, and onnxruntime (voice activity) crashes the process when it is loaded after that.
+import onnxruntime  # noqa: F401  # isort: skip  # must stay before usearch
 import tantivy
 from filelock import FileLock, Timeout
 from usearch.index import Index as VectorIndex
