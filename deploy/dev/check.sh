@@ -3,7 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 say() { printf '\n== %s\n' "$*"; }
-say "ruff"; .venv/bin/ruff check . && .venv/bin/ruff format --check .
+say "ruff"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
 say "mypy (strict)"; .venv/bin/mypy
 say "import rules"; .venv/bin/lint-imports
-say "web: types and lint"; (cd web && npm run -s typecheck && npm run -s lint)
+say "web: types and lint"
+npm --prefix web run -s typecheck
+npm --prefix web run -s lint

@@ -14,7 +14,8 @@ class ModelServer:
     """``script``: one behaviour per request, the last one for all that follow.
 
     A behaviour is ``("stream", [pieces])``, ``("killed", [pieces])`` (the connection is cut after them), ``("ended", [pieces])`` (the
-    stream ends in order, without its last chunk), ``("hang", [pieces])``, ``("garbage", bytes)``, ``("json", text)`` or ``("status", code)``.
+    stream ends in order, without its last chunk), ``("hang", [pieces])``, ``("garbage", bytes)``, ``("json", text)`` or
+    ``("status", code)``.
     """
 
     def __init__(self, script: Sequence[tuple[str, Any]]) -> None:
