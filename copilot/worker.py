@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from postcall.services import PostcallServices
 
 _log = logging.getLogger(__name__)
+_LAST_JOB_S = 10.0
 
 
 class Worker:
@@ -46,7 +48,7 @@ class Worker:
         try:
             services = self.services()
             with contextlib.suppress(NotFound):  # no packs yet: each job says so until they are imported
-                services.tools(OrgId(self._settings.org))
+                services.tools(OrgId(self._settings.org)).warm_up(self._settings.asr.language)
         except CopilotError as error:
             _log.error("The after-call worker cannot start: %s", error)
             sys.exit(78)
@@ -61,11 +63,17 @@ def _watch_parent() -> None:
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
         # A job that takes longer than this is done again by the next worker.
-        if not stopped.wait(10):
-            os._exit(1)
+        time.sleep(_LAST_JOB_S)
+        os._exit(1)
 
-    stopped = threading.Event()
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _is_idle_solo(running: Any) -> bool:
+    from celery.concurrency.solo import TaskPool
+    from celery.worker import state
+
+    return running.pool_cls is TaskPool and not state.reserved_requests and not state.active_requests
 
 
 def _tell_ready(descriptor: int) -> None:
@@ -80,6 +88,7 @@ def make_app(settings: Settings, build: Callable[[Settings], PostcallServices]) 
     from postcall.worker_process import LIFELINE_ENV, READY_ENV
 
     worker = Worker(settings, build)
+    running: list[Any] = []
 
     def process_init(**_kwargs: Any) -> None:
         worker.warm_up()
@@ -88,10 +97,17 @@ def make_app(settings: Settings, build: Callable[[Settings], PostcallServices]) 
         if READY_ENV in os.environ:
             _tell_ready(int(os.environ[READY_ENV]))
 
-    def worker_init(**_kwargs: Any) -> None:
+    def worker_init(sender: Any, **_kwargs: Any) -> None:
+        running.append(sender)
         if os.environ.get(LIFELINE_ENV) == "stdin":
             _watch_parent()
 
+    def shutting_down(**_kwargs: Any) -> None:
+        if running and _is_idle_solo(running[0]):
+            # Celery would wait out its timers for seconds; there is nothing to finish, and a message in flight is sent again.
+            os._exit(0)
+
+    signals.worker_shutting_down.connect(shutting_down, weak=False)
     # The solo pool and each process of a prefork pool send worker_process_init where the tasks will run.
     signals.worker_init.connect(worker_init, weak=False)
     signals.worker_process_init.connect(process_init, weak=False)

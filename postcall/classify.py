@@ -1,10 +1,10 @@
-"""The ticket: which category of the bank's two-level tree the call belongs to. Pure but for the injected embedder.
+"""The ticket: which category of the bank's two-level tree the call belongs to. Pure but for the injected index.
 
 Score of a level-2 category c, over the customer's utterances u (w: weight of the need that u belongs to)::
 
     s(c) = max over u of w(u)·intent(u, c)  +  0.2 · Σ of the other such terms (at most 0.4)
          + 0.20 · max over u of w(u)·keywords(u, c)  +  0.05 · keywords of the agent's words
-         + 0.25 · max over u of w(u)·similarity(u, description of c)          (with an embedder only)
+         + 0.25 · max over u of w(u)·similarity(u, description of c)          (with an index only)
          + 0.15 · the best intent score of c's siblings                       (a neighbour speaks for the branch)
 
 The first substantive need weighs 1, the k-th 1 / (1 + 0.6·(k-1)), not below 0.4: what a customer calls about comes first; questions
@@ -14,8 +14,10 @@ Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from copilot.domain.artifacts import CategoryScore, TicketClassification, Turn
 from copilot.domain.ids import UtteranceId
@@ -23,6 +25,10 @@ from copilot.domain.ports.knowledge import Embedder
 from postcall.needs import CUSTOMER, content_length
 from postcall.packs import SubCategory, Taxonomy
 from postcall.turns import FoundIntent, Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _ORDER_STEP, _ORDER_LEAST, _DWELL = 0.6, 0.4, 0.25
 _MORE_INTENT, _MORE_INTENT_MOST = 0.2, 0.4
@@ -55,14 +61,14 @@ class _Scored:
 
 
 def classify(
-    taxonomy: Taxonomy, transcript: Transcript, intents: Sequence[FoundIntent], embedder: Embedder | None = None
+    taxonomy: Taxonomy, transcript: Transcript, intents: Sequence[FoundIntent], index: CategoryIndex | None = None
 ) -> TicketClassification:
     """The category with its evidence, alternatives (at most 3) and the usual measures of the category.
 
     Without any evidence: the taxonomy's fallback category with confidence 0.
     """
     needs = _needs(transcript, intents)
-    similar = _similarities(taxonomy, needs, transcript.language, embedder)
+    similar = index.similarities(needs, transcript.language) if index is not None else {}
     agent = "".join(turn.text.casefold() for turn in transcript.turns if turn.channel == "agent")
     first = {leaf.category_id: _intent_score(leaf, needs) for leaf in taxonomy.leaves}
     scored = []
@@ -183,21 +189,38 @@ def _score(
     return _Scored(leaf=leaf, score=own + support if own > 0 else 0.0, evidence=evidence)
 
 
-def _similarities(
-    taxonomy: Taxonomy, needs: Sequence[_Need], language: str, embedder: Embedder | None
-) -> dict[tuple[UtteranceId, str], float]:
-    """(utterance, category) → similarity of the words to the category's description, scaled to [0, 1]."""
-    asked = [need for need in needs if content_length(need.turn.text) >= _EMBEDDED_CHARACTERS][:_EMBEDDED_UTTERANCES]
-    leaves = [leaf for leaf in taxonomy.leaves if leaf.description.get(language)]
-    if embedder is None or not asked or not leaves:
-        return {}
-    queries = embedder.embed([need.turn.text for need in asked], "query")
-    passages = embedder.embed([f"{leaf.name.get(language, '')} {leaf.description[language]}" for leaf in leaves], "passage")
-    cosines = queries @ passages.T
-    return {
-        (need.turn.utterance_id, leaf.category_id): min(
-            1.0, max(0.0, (float(cosines[row, column]) - _SIMILAR_FROM) / (_SIMILAR_TO - _SIMILAR_FROM))
-        )
-        for row, need in enumerate(asked)
-        for column, leaf in enumerate(leaves)
-    }
+class CategoryIndex:
+    """The descriptions of a taxonomy as vectors, embedded once per language when first asked for. Thread-safe."""
+
+    def __init__(self, taxonomy: Taxonomy, embedder: Embedder, pack_embedder: Embedder) -> None:
+        """``embedder`` for what was said, ``pack_embedder`` (of the same model) for the descriptions."""
+        self._taxonomy = taxonomy
+        self._embedder = embedder
+        self._pack_embedder = pack_embedder
+        self._lock = threading.Lock()
+        self._vectors: dict[str, tuple[tuple[str, ...], npt.NDArray[np.float32]]] = {}
+
+    def similarities(self, needs: Sequence[_Need], language: str) -> dict[tuple[UtteranceId, str], float]:
+        """(utterance, category) → similarity of the words to the category's description, scaled to [0, 1]."""
+        asked = [need for need in needs if content_length(need.turn.text) >= _EMBEDDED_CHARACTERS][:_EMBEDDED_UTTERANCES]
+        names, passages = self._described(language)
+        if not asked or not names:
+            return {}
+        cosines = self._embedder.embed([need.turn.text for need in asked], "query") @ passages.T
+        scale = _SIMILAR_TO - _SIMILAR_FROM
+        return {
+            (need.turn.utterance_id, name): min(1.0, max(0.0, (float(cosines[row, column]) - _SIMILAR_FROM) / scale))
+            for row, need in enumerate(asked)
+            for column, name in enumerate(names)
+        }
+
+    def warm_up(self, language: str) -> None:
+        self._described(language)
+
+    def _described(self, language: str) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+        with self._lock:
+            if language not in self._vectors:
+                leaves = [leaf for leaf in self._taxonomy.leaves if leaf.description.get(language)]
+                texts = [f"{leaf.name.get(language, '')} {leaf.description[language]}" for leaf in leaves]
+                self._vectors[language] = tuple(leaf.category_id for leaf in leaves), self._pack_embedder.embed(texts, "passage")
+            return self._vectors[language]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from copilot.codec import to_json
@@ -11,7 +11,7 @@ from copilot.domain.artifacts import ArtifactKind, QaScorecard, Summary, TicketC
 from copilot.domain.errors import InvalidInput
 from copilot.domain.ports.knowledge import Embedder, IntentClassifier
 from copilot.domain.ports.llm import TextModel
-from postcall.classify import classify
+from postcall.classify import CategoryIndex, classify
 from postcall.needs import find_intents
 from postcall.packs import Packs
 from postcall.qa.score import score
@@ -22,12 +22,28 @@ from postcall.turns import FoundIntent, Transcript
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What after-call work of one organisation is given. Without classifier: rules of the pack; without model: extractive summary."""
+    """What after-call work of one organisation is given. Without classifier: rules of the pack; without model: extractive summary.
+
+    Keep it as long as the packs stay: it remembers the vectors of the ticket categories. ``pack_embedder`` embeds the bank's own texts and
+    may keep their vectors on disk; ``embedder``, which embeds what was said, must not.
+    """
 
     packs: Packs
     intents: IntentClassifier | None = None
     embedder: Embedder | None = None
     model: TextModel | None = None
+    pack_embedder: Embedder | None = None
+    categories: CategoryIndex | None = field(init=False, default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.embedder is not None:
+            index = CategoryIndex(self.packs.taxonomy, self.embedder, self.pack_embedder or self.embedder)
+            object.__setattr__(self, "categories", index)
+
+    def warm_up(self, language: str) -> None:
+        """Does now what the first call in ``language`` would wait for."""
+        if self.categories is not None:
+            self.categories.warm_up(language)
 
 
 def produce(kind: ArtifactKind, transcript: Transcript, tools: Tools) -> Summary | TicketClassification | QaScorecard:
@@ -52,7 +68,7 @@ def _make(
         case "summary":
             return summarise(transcript, intents, tools.packs, tools.model)
         case "ticket":
-            return classify(tools.packs.taxonomy, transcript, intents, tools.embedder)
+            return classify(tools.packs.taxonomy, transcript, intents, tools.categories)
         case "qa":
             found = {item.intent for item in intents}
             return score(tools.packs.rubric, transcript.turns, transcript.language, found)

@@ -11,9 +11,10 @@ import pytest
 from copilot.domain.errors import InvalidInput
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.ports.knowledge import Embedder
-from postcall.classify import classify
+from postcall.classify import CategoryIndex, classify
 from postcall.needs import find_intents
 from postcall.packs import parse_taxonomy
+from postcall.run import Tools, produce
 from postcall.turns import FoundIntent, Transcript, turns_from_json
 from tests.fakes.celery_target import sample_packs
 
@@ -27,7 +28,8 @@ def call(*lines: tuple[str, str], language: str = "zh", found: Sequence[tuple[st
 
 
 def ticket(transcript: Transcript, embedder: Embedder | None = None):  # type: ignore[no-untyped-def]
-    return classify(PACKS.taxonomy, transcript, find_intents(transcript, PACKS, None), embedder)
+    index = CategoryIndex(PACKS.taxonomy, embedder, embedder) if embedder is not None else None
+    return classify(PACKS.taxonomy, transcript, find_intents(transcript, PACKS, None), index)
 
 
 def test_the_first_need_decides_and_the_others_are_alternatives() -> None:
@@ -81,8 +83,12 @@ class ByWord:
     identity = "by-word"
     dimension = 3
 
+    def __init__(self) -> None:
+        self.passages = 0
+
     def embed(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
         rows = [[1.0, 0.0, 0.0] if ("立减" in text or "泊车" in text) else [0.0, 1.0, 0.0] for text in texts]
+        self.passages += kind == "passage"
         if kind == "query":
             rows = [row if row[0] else [0.0, 0.0, 1.0] for row in rows]
         return np.array(rows, dtype=np.float32)
@@ -93,6 +99,15 @@ def test_meaning_helps_where_words_do_not() -> None:
     assert ticket(silent).confidence == 0
     found = ticket(silent, ByWord())
     assert (found.level2, found.evidence) == ("promotion-campaign", ("customer-1",))
+
+
+def test_descriptions_are_embedded_once_by_the_embedder_for_packs() -> None:
+    embedder, for_calls = ByWord(), ByWord()
+    tools = Tools(packs=PACKS, embedder=for_calls, pack_embedder=embedder)
+    tools.warm_up("zh")
+    for _ in range(3):
+        produce("ticket", call(("customer", "机场泊车的那个在哪里用")), tools)
+    assert (embedder.passages, for_calls.passages) == (1, 0)
 
 
 class Recording:
