@@ -213,6 +213,7 @@ class _Dialogue:
     def _clean(self, sentence: str) -> str:
         """The sentence without fillers and marks at its ends; empty if nothing is left that says something."""
         marks = " ，,、。．.！!；;"
+        sentence = self.cues.filler.sub("", sentence)
         clauses = re.split(r"[，,]\s*" if self.language == "zh" else r",\s+", sentence)
         bare = [(clause, clause.strip(f"{marks}？?")) for clause in clauses]
         kept = [clause for clause, words in bare if not self.cues.feeling.match(words) and not self.cues.pleasantry.match(words)]

@@ -96,6 +96,20 @@ def test_announced_then_done_is_told_once_and_a_price_is_kept() -> None:
     assert texts(priced.actions) == ["为客户开通，每个月三块钱", "已经开通了（动账短信）"]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("嗯，那个，你好，我想问一下，那笔钱怎么还没到账？", "那笔钱怎么还没到账？"),
+        ("对方说没收到我的转账，怎么查？", "对方说没收到客户的转账，怎么查？"),
+        ("好像我的信用卡被人盗刷了", "好像客户的信用卡被人盗刷了"),
+        ("还有一个问题。那被盗刷的钱要先还吗？", "被盗刷的钱要先还吗？"),
+        ("好的，我记住了。短信提醒怎么开通？", "短信提醒怎么开通？"),
+    ],
+)
+def test_fillers_go_and_words_that_begin_like_them_stay(said: str, told: str) -> None:
+    assert texts(summary(call(("customer", said))).problems) == [told]
+
+
 def test_pii_tokens_stay_tokens() -> None:
     made = summary(call(("customer", "我的尾号【尾号#1】的信用卡丢了，要挂失"), ("agent", "已经给【姓名#1】挂失了")))
     assert "【尾号#1】" in made.problems[0].text
