@@ -33,6 +33,7 @@ def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
         packs=parse_packs(texts["taxonomy"], texts["rubric"], texts["intents"]),
         intents=engines.open_intents(settings, texts["intents"], articles.published(), embedder),
         embedder=embedder,
+        pack_embedder=engines.remembering(settings, embedder),
         model=engines.open_text_model(settings),
     )
 
