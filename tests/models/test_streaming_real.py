@@ -125,14 +125,12 @@ async def test_real_recordings(recognizer, vad, language, measure, bound):
     assert rate <= bound
 
 
-@pytest.mark.parametrize(("language", "measure", "bound"), [("zh", cer, 0.25), ("en", wer, 0.25)])
-async def test_rendered_clips(recognizer, vad, language, measure, bound):
-    rows = [row for row in manifest(CLIPS) if row["lang"] == language]
-    if not rows:
-        pytest.skip(f"There are no rendered {language} clips.")
-    rate = await error_rate(recognizer, vad, rows, CLIPS, measure)
-    print(f"{language}: error rate {rate:.3f}, bound {bound}")
-    assert rate <= bound
+async def test_rendered_clips(recognizer, vad):
+    rows = manifest(CLIPS)
+    assert len(rows) >= 8
+    rate = await error_rate(recognizer, vad, rows, CLIPS, cer)
+    print(f"rendered clips: error rate {rate:.3f}")
+    assert rate <= 0.25
 
 
 async def test_partials_lead_to_the_final(recognizer, vad):
