@@ -13,6 +13,7 @@ from copilot.domain.ids import OrgId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Sequence
 
     from copilot.domain.knowledge import Article
@@ -133,13 +134,13 @@ def open_recognizer(settings: Settings) -> WhisperRecognizer:
     return WhisperRecognizer(directory, asr.device, asr.compute_type, decoders, model_id=asr.model)
 
 
-def open_reply_writer(settings: Settings) -> ReplyWriter | None:
-    """The model that writes replies during the call; None without llm.url."""
+def open_reply_writer(settings: Settings, forbidden: Sequence[re.Pattern[str]]) -> ReplyWriter | None:
+    """The model that writes replies during the call; None without llm.url. ``forbidden``: the bank's wordings that no reply may hold."""
     if not settings.llm.url:
         return None
     from copilot.llm.client import open_reply_writer as open_
 
-    return open_(_llm_config(settings))
+    return open_(_llm_config(settings), forbidden)
 
 
 def open_text_model(settings: Settings) -> TextModel | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -61,6 +62,11 @@ class Organisation:
 
     def rules(self) -> BankRules:
         return self._rules.current()
+
+    def forbidden(self) -> list[re.Pattern[str]]:
+        """What an agent must not say, in every language: no generated reply may say it either."""
+        rules = [rule for rule in self.rules().compliance if rule.kind == "forbidden"]
+        return [pattern for rule in rules for patterns in rule.patterns.values() for pattern in patterns]
 
     def classify(self, text: str, language: str, context: Sequence[str] = ()) -> IntentPrediction:
         """``IntentClassifier``: with the newest pack; before one is imported everything is unknown."""

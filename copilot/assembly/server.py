@@ -104,8 +104,10 @@ class Server:
         # Models load while the rest comes up; both take a second or two of one core.
         recognizer_task = asyncio.create_task(asyncio.to_thread(self._load_recognizer))
         self.embedder = await asyncio.to_thread(engines.open_embedder, settings)
-        self.reply_writer = engines.open_reply_writer(settings)
-        await self.organisation(OrgId(settings.org))
+        organisation = await self.organisation(OrgId(settings.org))
+        self.reply_writer = engines.open_reply_writer(settings, organisation.forbidden())
+        if self.reply_writer is not None:
+            stack.push_async_callback(self.reply_writer.aclose)
         recognizer, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
         await self._close_interrupted()

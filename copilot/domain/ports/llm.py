@@ -28,6 +28,10 @@ class ReplyWriter(Protocol):
         """Pieces of the reply as they are written. Raises EngineError. Closing the iterator cancels the request."""
         ...
 
+    async def aclose(self) -> None:
+        """Gives connections back. Idempotent."""
+        ...
+
 
 class TextModel(Protocol):
     """A model that answers one prompt with one JSON object. Synchronous (after-call work)."""

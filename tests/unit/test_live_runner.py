@@ -1,0 +1,213 @@
+"""The runner of live calls on a real store, a real bus and a model server over real sockets; only speech is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+
+from copilot.bus.local import LocalBus
+from copilot.domain.audio import CallStart, LegFormat
+from copilot.domain.errors import Conflict
+from copilot.domain.ids import ArticleId, OrgId, PassageId, UtteranceId
+from copilot.domain.intents import IntentPrediction
+from copilot.domain.knowledge import Article, Hit, Passage
+from copilot.domain.ports.bus import call_topic
+from copilot.domain.ports.live import Integration
+from copilot.domain.transcript import AsrTimings, TranscriptFinal, TranscriptPartial
+from copilot.live.desk import BankRules, LiveDesk
+from copilot.live.runner import LiveServices
+from copilot.llm.client import LlmConfig, open_reply_writer
+from copilot.privacy.masker import Masker
+from copilot.store.keyring import KeyRing
+from copilot.store.store import open_store
+from copilot.telemetry.clock import SystemClock
+from tests.fakes.model_server import ModelServer
+
+pytestmark = pytest.mark.anyio
+ORG = OrgId("default")
+INTEGRATION = Integration(org_id=ORG, name="test", protocol="raw")
+START = CallStart(
+    external_id="call-1", legs=(LegFormat(channel="customer", encoding="pcmu", sample_rate_hz=8000),), metadata={"ani": "13900001111"}
+)
+
+
+class OneAnswer:
+    """A knowledge base with one article, found with a given confidence; or one that fails."""
+
+    def __init__(self, confidence: float, *, broken: bool = False) -> None:
+        self.confidence = confidence
+        self.broken = broken
+        article = Article(
+            article_id=ArticleId("prepay"), version=2, language="zh", domain="loans", title="提前还款违约金",
+            body="满一年提前还款不收违约金。", answer="满一年提前还款不收违约金。", valid_from=date(2026, 1, 1),
+        )  # fmt: skip
+        passage = Passage(
+            passage_id=PassageId("prepay#1"),
+            article_id=article.article_id,
+            version=2,
+            language="zh",
+            kind="body",
+            section="",
+            text=article.body,
+        )
+        self.hit = Hit(article=article, passage=passage, score=1.0, confidence=confidence)
+
+    def search(self, query):
+        if self.broken:
+            raise RuntimeError("the index is gone")
+        return (self.hit,)
+
+    def article(self, article_id, language):
+        return self.hit.article
+
+    def classify(self, text, language, context=()):
+        return IntentPrediction(intent="loan_prepay", confidence=0.9)
+
+
+class Bench:
+    def __init__(self, tmp_path, knowledge, reply_writer=None, reply_timeout_s=3.0) -> None:
+        self.bus = LocalBus()
+        self.store = open_store(f"sqlite:///{tmp_path}/test.db", KeyRing.open(tmp_path / "master.key"), SystemClock())
+        self.store.people.ensure_org(ORG)
+        services = LiveServices(
+            journal=self.store.journal, bus=self.bus, clock=SystemClock(), executor=ThreadPoolExecutor(2), knowledge=knowledge,
+            intents=knowledge, reply_writer=reply_writer, reply_timeout_s=reply_timeout_s,
+        )  # fmt: skip
+
+        async def give(value):
+            return value
+
+        self.desk = LiveDesk(
+            node="n1",
+            services=lambda _org: give(services),
+            rules=lambda _org: give(BankRules()),
+            masker=Masker,
+            find_agent=lambda _org, _name: give(None),
+            audit=lambda _entry: give(None),
+        )
+
+    def events(self):
+        return [envelope.event for envelope in self.store.calls.events(ORG, "call-1")]
+
+    async def until(self, kind: str, count: int = 1):
+        async with asyncio.timeout(10):
+            while True:
+                found = [event for event in await asyncio.to_thread(self.events) if event.type == kind]
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.02)
+
+
+def final(number: int, text: str) -> TranscriptFinal:
+    return TranscriptFinal(
+        channel="customer", utterance_id=UtteranceId(f"customer-{number}"), start_ms=1000 * number, end_ms=1000 * number + 900, text=text,
+        language="zh", confidence=0.9, timings=AsrTimings(after_speech_ms=500, decode_ms=300),
+    )  # fmt: skip
+
+
+async def test_with_a_model_the_approved_answer_comes_first_and_the_generated_reply_replaces_it(tmp_path):
+    with ModelServer([("stream", ["满一年", "提前还款", "不收违约金。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=5))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer)
+        async with bench.bus.subscribe(call_topic(ORG, "call-1")) as subscription:
+            call = await bench.desk.open_call(START, INTEGRATION)
+            await call.final(final(1, "我叫王小明，提前还款要违约金吗，我的手机号是13900001111"))
+            first, second = await bench.until("suggestion_offered", 2)
+            await call.end("hangup", 3000)
+            deltas = []
+            async with asyncio.timeout(5):
+                async for message in subscription:
+                    body = json.loads(message.body)
+                    if body["type"] == "reply_delta":
+                        deltas.append(body["text"])
+                    if "".join(deltas) == second.text:
+                        break
+        await writer.aclose()
+    assert (first.kind, first.generated, first.citations[0].version) == ("faq", False, 2)
+    assert (second.kind, second.generated, second.replaces, second.text) == ("reply", True, "s1", "满一年提前还款不收违约金。")
+    assert {stage.name for stage in second.stages} >= {"asr_decode", "intent", "retrieve", "llm_first", "llm"}
+    sent = json.dumps(model.requests, ensure_ascii=False)
+    assert "13900001111" not in sent
+    assert "王小明" not in sent, "the model sees tokens, never values"
+    bench.store.close()
+
+
+async def test_a_model_that_hangs_leaves_the_approved_answer_and_says_so(tmp_path):
+    with ModelServer([("hang", ["满一年"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=5))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=0.3)
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        (degraded,) = await bench.until("degraded")
+        assert (degraded.part, degraded.state) == ("generation", "down")
+        assert [event.kind for event in bench.events() if event.type == "suggestion_offered"] == ["faq"]
+        await call.end("hangup", 3000)
+        await writer.aclose()
+    bench.store.close()
+
+
+async def test_when_retrieval_fails_the_transcript_goes_on_and_recovery_is_said(tmp_path):
+    knowledge = OneAnswer(0.9, broken=True)
+    bench = Bench(tmp_path, knowledge)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    (down,) = await bench.until("degraded")
+    assert (down.part, down.state) == ("retrieval", "down")
+    knowledge.broken = False
+    await call.final(final(2, "违约金到底收多少钱"))
+    await bench.until("suggestion_offered")
+    _, up = await bench.until("degraded", 2)
+    assert (up.part, up.state) == ("retrieval", "up")
+    assert len([event for event in bench.events() if event.type == "utterance_final"]) == 2
+    await call.end("hangup", 3000)
+    bench.store.close()
+
+
+async def test_the_last_question_of_a_call_is_answered_before_the_call_ends(tmp_path):
+    bench = Bench(tmp_path, OneAnswer(0.9))
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    await call.end("hangup", 2000)
+    await call.end("hangup", 2000)
+    kinds = [event.type for event in bench.events()]
+    assert kinds == ["call_started", "utterance_final", "intent_detected", "suggestion_offered", "call_ended"]
+    assert bench.desk.live_calls == 0
+    assert len(bench.store.outbox.open_jobs()) == 3
+    bench.store.close()
+
+
+async def test_a_live_id_is_refused_and_the_callers_number_is_a_token(tmp_path):
+    bench = Bench(tmp_path, OneAnswer(0.9))
+    call = await bench.desk.open_call(START, INTEGRATION)
+    with pytest.raises(Conflict):
+        await bench.desk.open_call(START, INTEGRATION)
+    started = bench.events()[0]
+    assert started.metadata["ani"].startswith("【手机号")
+    await call.end("hangup", 0)
+    with pytest.raises(Conflict):
+        await bench.desk.open_call(START, INTEGRATION)
+    bench.store.close()
+
+
+async def test_partials_reach_the_bus_masked(tmp_path):
+    bench = Bench(tmp_path, OneAnswer(0.9))
+    async with bench.bus.subscribe(call_topic(ORG, "call-1")) as subscription:
+        call = await bench.desk.open_call(START, INTEGRATION)
+        call.partial(
+            TranscriptPartial(
+                channel="customer", utterance_id=UtteranceId("customer-1"), start_ms=0, end_ms=900,
+                stable="我的手机号是139", unstable="00001111", language="zh",
+            )
+        )  # fmt: skip
+        async with asyncio.timeout(5):
+            async for message in subscription:
+                body = json.loads(message.body)
+                if body["type"] == "partial":
+                    break
+        assert "1390000" not in message.body
+        await call.end("hangup", 0)
+    bench.store.close()
