@@ -11,6 +11,7 @@ from copilot.domain.events import SlotFilled
 from copilot.domain.ids import UtteranceId
 
 _MAX_QUERY_CHARS = 120
+_TURN_PAUSE_MS = 5_000
 _MIN_QUERY_CHARS = {"zh": 4, "en": 10}
 _FILLERS = re.compile(
     r"(嗯+|啊+|呃+|那个|就是说|喂|你好|您好|请问一下|请问|我想问一下|想问一下|想问下|我想问|\buh+\b|\bum+\b|\bwell\b)", re.IGNORECASE
@@ -37,12 +38,19 @@ class Dialogue:
     turns: list[Turn] = field(default_factory=list)
     _open: list[Turn] = field(default_factory=list)
     _customer_turns: int = 0
+    _agent_heard: bool = False
 
     def add(self, turn: Turn) -> None:
-        """Appends a final. Consecutive utterances of the customer form one turn until the agent has spoken a final."""
+        """Appends a final. Consecutive utterances of the customer form one turn until the agent has spoken a final.
+
+        Where the agent is not heard (one leg only, or nothing yet), a pause of five seconds ends the turn instead.
+        """
         if turn.channel == "agent":
+            self._agent_heard = True
             self._open = []
         else:
+            if not self._agent_heard and self._open and turn.start_ms - self._open[-1].end_ms > _TURN_PAUSE_MS:
+                self._open = []
             if not self._open:
                 self._customer_turns += 1
             self._open.append(turn)

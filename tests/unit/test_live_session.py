@@ -134,6 +134,16 @@ def test_a_statement_about_a_need_known_already_is_not_answered_with_nothing():
     assert records(live.receive(found("customer-3", "card_fraud", hit("weak", 0.3))), SuggestionOffered) == []
 
 
+def test_where_only_the_customer_is_heard_a_long_pause_begins_a_new_turn():
+    live = session()
+    live.receive(Heard(turn=turn(1, "我的信用卡被盗刷了怎么办")))
+    live.receive(found("customer-1", "card_fraud", hit("fraud", 0.95)))
+    (ask,) = asks(live.receive(Heard(turn=turn(12, "补一张新卡要多少钱"))))
+    assert ask.text == "补一张新卡要多少钱"
+    (card,) = records(live.receive(found("customer-12", "card_loss", hit("loss", 0.8))), SuggestionOffered)
+    assert card.replaces is None
+
+
 def test_small_talk_gets_no_card_even_when_an_article_matches_its_words():
     live = session()
     live.receive(Heard(turn=turn(1, "我叫张三卡号我报给你")))
