@@ -18,7 +18,7 @@ setup-dev: ## The same with what the tests need (Chromium, Redis; Debian package
 	@deploy/dev/setup.sh test
 
 demo: setup ## A real two-channel Mandarin call through the whole product (ONCE=1 ends by itself and checks the result)
-	@$(PY) -m loadtest.demo $(if $(ONCE),--once) $(if $(CALL),--call $(CALL)) $(if $(LLM),--llm $(LLM)) $(DEMO_ARGS)
+	@$(PY) -m loadtest.demo $(if $(ONCE),--once) $(if $(CALL),--call $(CALL)) $(DEMO_ARGS)
 
 test: setup-dev ## Every test that can run here, and the checks
 	@deploy/dev/test.sh

@@ -29,13 +29,12 @@ class ServerSettings(_Section):
     port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP API and the sidebar (0: any free one).")
     public_url: str = Field("", description="How browsers reach the server, e.g. https://pangting.bank.example; empty: http://host:port.")
     origins: tuple[str, ...] = Field((), description="Further web origins (CRM pages) that may open the feed and embed the sidebar.")
-    workers_threads: int = Field(8, ge=1, le=64, description="Threads for blocking reads of the API.")
 
 
 class IntegrationSettings(_Section):
     name: str = Field(description="Name shown in the call record and the audit trail.")
     protocol: Literal["raw", "twilio"] = Field(description="Protocol the telephony system speaks.")
-    org: str = Field("default", description="Organisation the calls belong to.")
+    org: str = Field("", description="Organisation the calls belong to; empty: the one named by `org`.")
     keys: tuple[str, ...] = Field((), description="Accepted bearer keys, as sha256:<hex> of the key; several allow rotation.")
     twilio_auth_token_env: str = Field("", description="Environment variable with the auth token that signs the handshake (twilio).")
     public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio).")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streaming.vad.silero import SileroVad
 
 
-def integration(settings: IntegrationSettings) -> IntegrationConfig:
+def integration(settings: IntegrationSettings, org: str) -> IntegrationConfig:
     """Raises ConfigError when the named secret is not in the environment."""
     from streaming.handshake import IntegrationConfig
 
@@ -39,7 +39,7 @@ def integration(settings: IntegrationSettings) -> IntegrationConfig:
     return IntegrationConfig(
         name=settings.name,
         protocol=settings.protocol,
-        org_id=OrgId(settings.org),
+        org_id=OrgId(settings.org or org),
         keys=settings.keys,
         twilio_auth_token=secret,
         public_url=settings.public_url,
@@ -102,7 +102,7 @@ def build_gateway(
     config = GatewayConfig(
         host=telephony.host,
         port=telephony.port,
-        integrations=tuple(integration(item) for item in telephony.integrations),
+        integrations=tuple(integration(item, settings.org) for item in telephony.integrations),
         allow_anonymous=telephony.allow_anonymous,
         start_timeout_s=telephony.start_timeout_s,
         idle_timeout_s=telephony.idle_timeout_s,

@@ -82,6 +82,7 @@ class LiveCall:
     agent_id: UserId | None = None
     on_end: Any = None
     _ended: bool = False
+    _unstored: tuple[TranscriptFinal, TranscriptFinal, dict[str, str]] | None = None
     _pending: OrderedDict[int, tuple[Investigate, float, tuple[Stage, ...], float]] = field(default_factory=OrderedDict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,7 +113,10 @@ class LiveCall:
     async def final(self, final: TranscriptFinal) -> TranscriptFinal:
         clock = self.services.clock
         heard = clock.monotonic()
-        masked, secrets = self.masker.final(final)
+        # The caller tries again when the store was away: what was masked then keeps its tokens and their values.
+        if self._unstored is None or self._unstored[0].utterance_id != final.utterance_id:
+            self._unstored = (final, *self.masker.final(final))
+        _, masked, secrets = self._unstored
         masked_at = clock.monotonic()
         if secrets:
             await self.services.journal.put_secrets(self.org_id, self.call_id, secrets)
@@ -129,6 +133,7 @@ class LiveCall:
             timings=masked.timings,
         )
         await self._append([event])
+        self._unstored = None
         stored = clock.monotonic()
         timings = masked.timings
         stages = (
@@ -146,7 +151,11 @@ class LiveCall:
             text=masked.text,
             confidence=masked.confidence,
         )
-        await self._run(self.session.receive(Heard(turn=turn)), since=heard - timings.after_speech_ms / 1000, stages=stages)
+        try:
+            await self._run(self.session.receive(Heard(turn=turn)), since=heard - timings.after_speech_ms / 1000, stages=stages)
+        except EngineError as error:
+            # The final itself is stored; trying again would store it twice. What was derived from it is lost, and said in the log.
+            log.warning("derived_events_not_stored", call_id=self.call_id, error=type(error).__name__)
         return masked
 
     async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None:
@@ -172,12 +181,23 @@ class LiveCall:
             ended = CallEnded(
                 reason=cast("Literal['hangup', 'peer_closed', 'error', 'interrupted', 'duplicate']", reason), duration_ms=duration_ms
             )
-            await self._append([ended])
+            await self._append_until_stored(ended)
         except Conflict:
             log.warning("call_taken_over", call_id=self.call_id)
         finally:
             if self.on_end is not None:
                 self.on_end(self)
+
+    async def _append_until_stored(self, ended: CallEnded) -> None:
+        """The end of a call carries its after-call work: a store that is away for half a minute must not lose it. Raises EngineError."""
+        for wait_s in (0.2, 1.0, 3.0, 10.0, 16.0):
+            try:
+                await self._append([ended])
+                return
+            except EngineError as error:
+                log.warning("end_not_stored_yet", call_id=self.call_id, error=type(error).__name__)
+                await asyncio.sleep(wait_s)
+        await self._append([ended])
 
     async def record(self, events: Sequence[CallEvent]) -> None:
         """Appends events that come from elsewhere (an agent's feedback) under this call's ownership."""

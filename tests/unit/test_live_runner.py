@@ -11,7 +11,7 @@ import pytest
 
 from copilot.bus.local import LocalBus
 from copilot.domain.audio import CallStart, LegFormat
-from copilot.domain.errors import Conflict
+from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.ids import ArticleId, OrgId, PassageId, UtteranceId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Article, Hit, Passage
@@ -210,4 +210,36 @@ async def test_partials_reach_the_bus_masked(tmp_path):
                     break
         assert "1390000" not in message.body
         await call.end("hangup", 0)
+    bench.store.close()
+
+
+async def test_a_store_that_is_away_for_a_moment_neither_doubles_a_final_nor_loses_its_values(tmp_path):
+    bench = Bench(tmp_path, OneAnswer(0.9))
+    call = await bench.desk.open_call(START, INTEGRATION)
+    put, append = bench.store.journal.put_secrets, bench.store.journal.append
+    faults = {"put": 1, "append": 1}
+
+    async def flaky_put(*arguments):
+        if faults["put"]:
+            faults["put"] -= 1
+            raise EngineError("away", retryable=True)
+        await put(*arguments)
+
+    async def flaky_append(org_id, opened, events):
+        if faults["append"] and events[0].type == "call_ended":
+            faults["append"] -= 1
+            raise EngineError("away", retryable=True)
+        return await append(org_id, opened, events)
+
+    bench.store.journal.put_secrets, bench.store.journal.append = flaky_put, flaky_append
+    said = final(1, "我的手机号是13900002222，提前还款要违约金吗")
+    with pytest.raises(EngineError):
+        await call.final(said)
+    await call.final(said)
+    await call.end("hangup", 2000)
+    utterances = [event for event in bench.events() if event.type == "utterance_final"]
+    assert len(utterances) == 1
+    with bench.store.database.read() as connection:
+        assert connection.exec_driver_sql("select count(*) from vault").scalar() == 2, "the caller's number and the one said"
+    assert bench.events()[-1].type == "call_ended"
     bench.store.close()
