@@ -55,10 +55,6 @@ class LiveDesk:
     def live_calls(self) -> int:
         return len(self._live)
 
-    def get(self, org_id: OrgId, call_id: CallId) -> LiveCall | None:
-        """The call if it is live on this node."""
-        return self._live.get((org_id, call_id))
-
     async def open_call(self, start: CallStart, integration: Integration) -> LiveCall:
         """Takes ownership of the call and records its start. Raises Conflict when its id is live or was used before."""
         org_id = integration.org_id

@@ -199,10 +199,6 @@ class LiveCall:
                 await asyncio.sleep(wait_s)
         await self._append([ended])
 
-    async def record(self, events: Sequence[CallEvent]) -> None:
-        """Appends events that come from elsewhere (an agent's feedback) under this call's ownership."""
-        await self._append(events)
-
     # effects
 
     async def _append(self, events: Sequence[CallEvent]) -> None:
