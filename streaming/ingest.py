@@ -24,7 +24,7 @@ from copilot.domain.ports.asr import Transcriber
 from copilot.domain.ports.live import CallHandle, CallSink, Integration
 from copilot.domain.transcript import Hypothesis, TranscriptFinal, TranscriptPartial
 from streaming.audio.leg import AudioChunk, LegAudio
-from streaming.pipeline import CancelPartial, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
+from streaming.pipeline import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
 from streaming.recording.recorder import CallRecording, Recorder
 from streaming.recording.segment import BlobCipher
 from streaming.teller import Degrade, Teller
@@ -288,6 +288,8 @@ class CallIngest:
                 task = asyncio.create_task(self._ask(leg, effect), name=f"ask-{effect.request.request_id}")
                 self._asks[effect.tag] = (task, leg, final)
                 task.add_done_callback(lambda _: self._asks.pop(effect.tag, None))
+            case Confirm():
+                self._services.transcriber.confirm(effect.request)
             case CancelPartial():
                 ask = self._asks.pop(effect.tag, None)
                 if ask is not None:

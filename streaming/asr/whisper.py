@@ -7,6 +7,7 @@ single-threaded, and the GIL is released while they work. N separate models woul
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +19,15 @@ import numpy.typing as npt
 from copilot.domain.errors import EngineError
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
 from streaming.asr import gates
+from streaming.asr.compact import TokenMap, open_token_map
+from streaming.asr.mel import LogMel
 from streaming.asr.window import longer_window_ms, max_length, window_ms
 
 STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
 """Previous text that tips the model to simplified, punctuated Mandarin."""
 _PROMPT_SIZES = (16, 32, 64, 96, 128)
 _MAX_HOTWORD_TOKENS = 64
+_ECONOMY_BEAMS = (10, 2, 1)
 _TOKENS_PER_SECOND = 50
 _FULL_WIDTH = {",": "，", "?": "？", "!": "！", ":": "：", ";": "；", " ": "，"}
 _PAUSE = re.compile(r"(?<=[\u4e00-\u9fff])(?:[,?!:;]| (?=[\u4e00-\u9fff]))")
@@ -37,7 +41,8 @@ class BatchKey:
     prompt_tokens: int
     beam_size: int
     lane: str
-    align_language: str | None
+    language: str
+    word_times: bool
 
 
 @dataclass(slots=True)
@@ -52,8 +57,18 @@ class _Item:
         return len(self.audio) // 16
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A CTranslate2 model and how its token ids relate to the tokenizer's."""
+
+    model: Any
+    tokens: TokenMap
+
+
 @dataclass(slots=True)
 class _Decoded:
+    """``tokens`` are the tokenizer's ids."""
+
     tokens: list[int]
     avg_logprob: float
     no_speech_prob: float
@@ -63,8 +78,9 @@ class _Decoded:
 class WhisperRecognizer:
     """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
 
-    ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded CPU workers, one per
-    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
+    ``compact_dir``: the same model with the vocabulary of Mandarin calls (see ``compact``), used for them; English gets the whole one,
+    loaded when it is first heard. ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded
+    CPU workers, one per core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
     looping partials are dropped, the next is near.
     """
 
@@ -77,6 +93,7 @@ class WhisperRecognizer:
         *,
         partial_repetition_penalty: float = 1.1,
         model_id: str | None = None,
+        compact_dir: Path | None = None,
     ) -> None:
         import ctranslate2
         import tokenizers
@@ -91,17 +108,26 @@ class WhisperRecognizer:
         self.workers = threads if device == "cpu" else 1
         self._storage: Any = ctranslate2.StorageView
         self._cpu: Any = ctranslate2.Device.cpu
-        try:
-            self._model: Any = ctranslate2.models.Whisper(
-                str(model_dir), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
+
+        def load(directory: Path) -> _Loaded:
+            model = ctranslate2.models.Whisper(
+                str(directory), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
             )
+            return _Loaded(model, open_token_map(directory))
+
+        self._load = load
+        self._loading = threading.Lock()
+        self._model_dirs = {"zh": compact_dir or model_dir, "en": model_dir}
+        try:
+            self._loaded = {self._model_dirs["zh"]: load(self._model_dirs["zh"])}
+            first = self._loaded[self._model_dirs["zh"]].model
             vocabulary = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except Exception as error:  # both libraries raise plain exceptions for a missing or broken file
             raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {device} ({error}): pull it again.") from error
         self._tokenizers: dict[str, Any] = {
-            language: Tokenizer(vocabulary, self._model.is_multilingual, task="transcribe", language=language) for language in ("zh", "en")
+            language: Tokenizer(vocabulary, True, task="transcribe", language=language) for language in ("zh", "en")
         }
-        self._features: Any = FeatureExtractor(feature_size=self._model.n_mels)
+        self._mel = LogMel(FeatureExtractor(feature_size=first.n_mels).mel_filters)
         self._to_simplified: Any = OpenCC("t2s").convert
         self._partial_penalty = partial_repetition_penalty
         self._model_id = model_id or f"whisper:{model_dir.name}:{compute_type}"
@@ -158,11 +184,12 @@ class WhisperRecognizer:
 
     def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
         return BatchKey(
-            window_ms=window_ms(len(request.pcm16) // 32, request.lane),
+            window_ms=window_ms(len(request.pcm16) // 32, request.lane, request.economy),
             prompt_tokens=len(prompt),
-            beam_size=request.beam_size,
+            beam_size=min(request.beam_size, _ECONOMY_BEAMS[request.economy]),
             lane=request.lane,
-            align_language=self._language(request) if request.word_times else None,
+            language=self._language(request),
+            word_times=request.word_times,
         )
 
     def _item(self, request: RecognizeRequest) -> _Item:
@@ -170,11 +197,20 @@ class WhisperRecognizer:
         prompt = self._prompt(request)
         return _Item(request=request, audio=audio, prompt=prompt, key=self._key(request, prompt))
 
+    def _for(self, language: str) -> _Loaded:
+        directory = self._model_dirs[language]
+        found = self._loaded.get(directory)
+        if found is None:
+            with self._loading:
+                found = self._loaded.get(directory)
+                if found is None:
+                    found = self._loaded[directory] = self._load(directory)
+        return found
+
     def _encode(self, items: Sequence[_Item], window: int) -> Any:
         """Encoder output for audio padded with digital silence to ``window`` ms."""
-        samples = window * 16
-        mel = np.stack([self._features(np.pad(item.audio, (0, max(0, samples - len(item.audio)))), padding=0) for item in items])
-        return self._model.encode(self._storage.from_array(np.ascontiguousarray(mel, dtype=np.float32)), to_cpu=False)
+        mel = np.stack([self._mel(item.audio, window) for item in items])
+        return self._for(items[0].key.language).model.encode(self._storage.from_array(mel), to_cpu=False)
 
     def _simplify(self, text: str) -> str:
         """Simplified characters, full-width marks between them (Whisper writes commas and spaces for pauses)."""
@@ -188,8 +224,8 @@ class WhisperRecognizer:
             penalty = self._partial_penalty if key.lane == "partial" else 1.0
             decoded = self._generate(encoded, items, penalty)
             hypotheses = [self._hypothesis(item, result, key.window_ms) for item, result in zip(items, decoded, strict=True)]
-            if key.align_language is not None:
-                words = self._align(encoded, items, decoded, key.align_language)
+            if key.word_times:
+                words = self._align(encoded, items, decoded, key.language)
                 hypotheses = [self._with_words(h, w) for h, w in zip(hypotheses, words, strict=True)]
         except (RuntimeError, ValueError) as error:
             raise EngineError(
@@ -203,10 +239,11 @@ class WhisperRecognizer:
         ]
 
     def _generate(self, encoded: Any, items: Sequence[_Item], penalty: float) -> list[_Decoded]:
-        results = self._model.generate(
+        loaded = self._for(items[0].key.language)
+        results = loaded.model.generate(
             encoded,
-            [item.prompt for item in items],
-            beam_size=items[0].request.beam_size,
+            [loaded.tokens.to_model(item.prompt) for item in items],
+            beam_size=items[0].key.beam_size,
             repetition_penalty=penalty,
             max_length=max(max_length(item.audio_ms, len(item.prompt)) for item in items),
             return_scores=True,
@@ -218,7 +255,7 @@ class WhisperRecognizer:
             if not result.sequences_ids or not result.sequences_ids[0]:  # nothing decoded: the gates call it empty
                 decoded.append(_Decoded([], 0.0, result.no_speech_prob, ""))
                 continue
-            tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            tokens = [token for token in loaded.tokens.from_model(result.sequences_ids[0]) if token < tokenizer.eot]
             # CTranslate2's score is the mean over the tokens; the end token counts too (as in OpenAI's avg_logprob).
             length = len(result.sequences_ids[0])
             average = result.scores[0] * length / (length + 1)
@@ -264,19 +301,20 @@ class WhisperRecognizer:
 
     def _align(self, encoded: Any, items: Sequence[_Item], decoded: Sequence[_Decoded], language: str) -> list[list[Word]]:
         """Words by the cross-attention alignment of CTranslate2; spread evenly over the audio where that fails."""
-        tokenizer = self._tokenizers[language]
-        start = tokenizer.sot_sequence
+        tokenizer, loaded = self._tokenizers[language], self._for(language)
+        start = loaded.tokens.to_model(tokenizer.sot_sequence)
+        texts = [loaded.tokens.to_model(result.tokens) for result in decoded]
         frames = [max(2, min(item.audio_ms // 10, item.key.window_ms // 10)) for item in items]
         results: list[Any] = [None] * len(items)
         filled = [index for index, result in enumerate(decoded) if result.tokens]
         try:
             if len(filled) == len(items):
-                results = self._model.align(encoded, start, [result.tokens for result in decoded], frames)
+                results = loaded.model.align(encoded, start, texts, frames)
             elif filled:
                 whole = np.array(encoded.to_device(self._cpu))
                 for index in filled:
                     one = self._storage.from_array(np.ascontiguousarray(whole[index : index + 1]))
-                    results[index] = self._model.align(one, start, [decoded[index].tokens], [frames[index]])[0]
+                    results[index] = loaded.model.align(one, start, [texts[index]], [frames[index]])[0]
         except (RuntimeError, ValueError):
             results = [None] * len(items)
         return [

@@ -95,7 +95,13 @@ class Endpointer:
         self._silence_start: int | None = None
         self._paused = False
         self._false_pauses = 0
+        self._end_ms = self._config.end_ms
         self._recent.clear()
+
+    def end_after(self, silence_ms: int) -> None:
+        """The silence in progress closes the utterance already after ``silence_ms`` (never later than the configured end)."""
+        if self._silence_start is not None:
+            self._end_ms = min(silence_ms, self._config.end_ms)
 
     @property
     def speaking(self) -> bool:
@@ -131,14 +137,14 @@ class Endpointer:
             if self._paused:
                 self._false_pauses += 1
                 events.append(Resumed())
-            self._silence_start, self._paused = None, False
+            self._silence_start, self._paused, self._end_ms = None, False, config.end_ms
         elif probability < config.end_probability and self._silence_start is None:
             self._silence_start = start
         if self._silence_start is not None:
             silence = end - self._silence_start
-            if silence >= config.end_ms * SAMPLES_PER_MS:
+            if silence >= self._end_ms * SAMPLES_PER_MS:
                 events.append(Ended(at=self._silence_start))
-                self._speaking, self._silence_start, self._paused = False, None, False
+                self._speaking, self._silence_start, self._paused, self._end_ms = False, None, False, config.end_ms
                 return events
             speculate_ms = min(config.speculate_ms + self._false_pauses * config.speculate_backoff_ms, config.end_ms)
             if not self._paused and speculate_ms < config.end_ms and silence >= speculate_ms * SAMPLES_PER_MS:

@@ -26,6 +26,11 @@ class Transcriber(Protocol):
         """The hypothesis; None when a partial was superseded or its deadline passed. Finals always come back or raise EngineError."""
         ...
 
+    def confirm(self, request: RecognizeRequest) -> None:
+        """The utterance of a speculative request is over: it becomes an ordinary final, with this request (same id, more audio) if its
+        decode has not begun. Unknown and answered requests are ignored."""
+        ...
+
     def admit(self) -> None:
         """Raises Overloaded when a further call would harm the running ones."""
         ...
