@@ -7,6 +7,7 @@ single-threaded, and the GIL is released while they work. N separate models woul
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from copilot.domain.errors import EngineError
+from copilot.domain.errors import ConfigError, EngineError
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
 from streaming.asr import gates
-from streaming.asr.window import longer_window_ms, max_length, window_ms
+from streaming.asr.detect import check_whisper
+from streaming.asr.devices import place, this_machine
+from streaming.asr.window import audio_ms, longer_window_ms, max_length, window_ms
 
 STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
 """Previous text that tips the model to simplified, punctuated Mandarin."""
@@ -63,18 +66,23 @@ class _Decoded:
 class WhisperRecognizer:
     """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
 
-    ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded CPU workers, one per
-    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
-    looping partials are dropped, the next is near.
+    ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one); ``device_index``: which GPU. Several GPUs are several
+    recognisers: within one, CTranslate2 would take the encoder's output through the CPU, not knowing which GPU decodes it. ``threads``:
+    workers sharing the weights, single-threaded on a CPU, a stream each on a GPU. ``flash_attention``: only builds of CTranslate2 that
+    have it. Raises ConfigError for what this machine or model cannot do, EngineError for a file that cannot be loaded.
+
+    Finals are decoded with the request's beam, looping ones again in a longer window; looping partials are dropped, the next is near.
     """
 
     def __init__(
         self,
         model_dir: Path,
         device: str = "auto",
-        compute_type: str = "int8",
+        compute_type: str = "auto",
         threads: int = 1,
         *,
+        device_index: int = 0,
+        flash_attention: bool = False,
         partial_repetition_penalty: float = 1.1,
         model_id: str | None = None,
     ) -> None:
@@ -84,27 +92,36 @@ class WhisperRecognizer:
         from faster_whisper.tokenizer import Tokenizer
         from opencc import OpenCC
 
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-        if device == "cuda" and compute_type == "int8":
-            compute_type = "int8_float16"
-        self.workers = threads if device == "cpu" else 1
+        check_whisper(model_dir)
+        self.placement = place(device, device_index, compute_type, this_machine())
+        if flash_attention and self.placement.device == "cpu":
+            raise ConfigError("asr.flash_attention is for GPUs; recognition runs on the CPU here: set it to false.")
+        self.workers = threads
+        self.max_batch = self.placement.max_batch
         self._storage: Any = ctranslate2.StorageView
         self._cpu: Any = ctranslate2.Device.cpu
         try:
             self._model: Any = ctranslate2.models.Whisper(
-                str(model_dir), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
+                str(model_dir),
+                device=self.placement.device,
+                device_index=self.placement.index,
+                compute_type=self.placement.compute_type,
+                inter_threads=self.workers,
+                intra_threads=1,
+                flash_attention=flash_attention,
             )
             vocabulary = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except Exception as error:  # both libraries raise plain exceptions for a missing or broken file
-            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {device} ({error}): pull it again.") from error
+            where = self.placement.device
+            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {where} ({error}): pull it again.") from error
+        self.languages = ("zh", "en") if self._model.is_multilingual else ("en",)
         self._tokenizers: dict[str, Any] = {
             language: Tokenizer(vocabulary, self._model.is_multilingual, task="transcribe", language=language) for language in ("zh", "en")
         }
         self._features: Any = FeatureExtractor(feature_size=self._model.n_mels)
         self._to_simplified: Any = OpenCC("t2s").convert
         self._partial_penalty = partial_repetition_penalty
-        self._model_id = model_id or f"whisper:{model_dir.name}:{compute_type}"
+        self._model_id = model_id or f"whisper:{model_dir.name}:{self.placement.compute_type}"
         self._style_tokens = {language: self._tokenizers[language].encode(text) for language, text in STYLE_PROMPTS.items()}
 
     @property
@@ -134,10 +151,17 @@ class WhisperRecognizer:
         )
         self.recognize([request])
 
+    def encode_ms(self, requests: Sequence[RecognizeRequest]) -> float:
+        """How long features and encoder take for windows of equal keys, in ms: what is left of ``recognize`` is decoding."""
+        items = [self._item(request) for request in requests]
+        began = time.perf_counter()
+        self._encode(items, items[0].key.window_ms)
+        return (time.perf_counter() - began) * 1000.0
+
     # ------------------------------------------------------------------ prompts and features
 
     def _language(self, request: RecognizeRequest) -> str:
-        return "en" if request.language.lower().startswith("en") else "zh"
+        return "en" if request.language.lower().startswith("en") or "zh" not in self.languages else "zh"
 
     def _prompt(self, request: RecognizeRequest) -> list[int]:
         """Previous text (style prompt, hotwords, what was said before) and the start sequence.
@@ -158,7 +182,7 @@ class WhisperRecognizer:
 
     def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
         return BatchKey(
-            window_ms=window_ms(len(request.pcm16) // 32, request.lane),
+            window_ms=window_ms(audio_ms(request), request.lane),
             prompt_tokens=len(prompt),
             beam_size=request.beam_size,
             lane=request.lane,
@@ -166,9 +190,10 @@ class WhisperRecognizer:
         )
 
     def _item(self, request: RecognizeRequest) -> _Item:
-        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
         prompt = self._prompt(request)
-        return _Item(request=request, audio=audio, prompt=prompt, key=self._key(request, prompt))
+        key = self._key(request, prompt)
+        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+        return _Item(request=request, audio=audio, prompt=prompt, key=key)
 
     def _encode(self, items: Sequence[_Item], window: int) -> Any:
         """Encoder output for audio padded with digital silence to ``window`` ms."""
