@@ -40,7 +40,14 @@ def this_machine() -> Machine:
     """Asks CTranslate2."""
     import ctranslate2
 
-    return Machine(gpus=ctranslate2.get_cuda_device_count(), types=ctranslate2.get_supported_compute_types)
+    return Machine(gpus=gpus(), types=ctranslate2.get_supported_compute_types)
+
+
+def gpus() -> int:
+    """How many GPUs CTranslate2 sees."""
+    import ctranslate2
+
+    return int(ctranslate2.get_cuda_device_count())
 
 
 def place(device: str, index: int, compute_type: str, machine: Machine) -> Placement:
