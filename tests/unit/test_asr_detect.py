@@ -1,5 +1,6 @@
 """Model directories: which engine, and what is wrong with one that cannot be used."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -14,8 +15,6 @@ from onnx import helper
 from copilot.domain.errors import ConfigError, CopilotError
 from streaming.asr.detect import check_whisper, engine_of, onnx_metadata, sherpa_model
 from tests.fakes import tiny_sherpa
-
-ROOT = Path(__file__).parents[2]
 
 
 def whisper(folder: Path, vocabulary: list[str] | None = None, number: int = 3) -> Path:
@@ -88,8 +87,9 @@ def test_what_would_end_the_process_is_refused_before(tmp_path):
     with pytest.raises(ConfigError, match="neg_mean"):
         sherpa_model(folder)
     # The reason for the check: the library itself ends the process.
-    code = "import sys, sherpa_onnx as s; s.OfflineRecognizer.from_sense_voice(model=sys.argv[1] + '/model.onnx', tokens=sys.argv[1] + '/tokens.txt')"
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, check=False, cwd=ROOT)
+    load = "sherpa_onnx.OfflineRecognizer.from_sense_voice(model=sys.argv[1], tokens=sys.argv[2])"
+    command = [sys.executable, "-c", f"import sys, sherpa_onnx; {load}", str(folder / "model.onnx"), str(folder / "tokens.txt")]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode not in (0, 1)
 
 
@@ -125,10 +125,8 @@ def test_a_cut_file_is_never_taken_for_whole(cut_model, cut):
     data = cut_model.read_bytes()
     short = cut_model.with_name("short.onnx")
     short.write_bytes(data[:-cut])
-    try:
+    with contextlib.suppress(ConfigError):
         assert onnx_metadata(short) != onnx_metadata(cut_model)
-    except ConfigError:
-        pass
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def index():
 @pytest.mark.parametrize("order", ["sherpa(); vad(); index()", "vad(); index(); sherpa()", "index(); sherpa(); vad(); sherpa()"])
 def test_two_onnxruntimes_work_side_by_side(order: str, tmp_path: Path):
     """sherpa-onnx brings an onnxruntime of its own beside the one of the VAD: both decode, whichever came first."""
-    code = "\n".join(["import sys", "from pathlib import Path", "import numpy as np", SHERPA, VAD, INDEX, order, "print('alive')"])
+    code = f"import sys\nfrom pathlib import Path\nimport numpy as np\n{SHERPA}{VAD}{INDEX}\n{order}\nprint('alive')"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, f"status {done.returncode}: {done.stderr[-800:]}"
     assert done.stdout.strip() == "alive"
