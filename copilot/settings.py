@@ -85,7 +85,7 @@ class AsrSettings(_Section):
     compute_type: str = Field(
         "auto", description="CTranslate2 compute type, e.g. int8, int8_float16, float16; auto: int8 on a CPU, float16 on a GPU."
     )
-    decoders: int = Field(0, ge=0, description="Decoder threads, on GPUs for each; 0: one per core (CPU), one per GPU.")
+    decoders: int = Field(0, ge=0, description="Decoder threads, on GPUs for each; 0: one per core (CPU), two per GPU.")
     max_batch: int = Field(0, ge=0, description="Most windows decoded together; 0: by engine and device (2 on a CPU, 16 on a GPU).")
     flash_attention: bool = Field(False, description="FlashAttention 2 on the GPU; only builds of CTranslate2 that have it.")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")

@@ -151,7 +151,7 @@ def open_recognizers(settings: Settings) -> list[RecognitionEngine]:
             raise ConfigError("sherpa-onnx uses the first GPU only: leave asr.device_index at [0], and run a node for each further GPU.")
         return [SherpaRecognizer(directory, asr.device, asr.decoders or cores, model_id=asr.model)]
     on_gpu = asr.device == "cuda" or (asr.device == "auto" and gpus() > 0)
-    return [_open_whisper(settings, directory, index, asr.decoders or (1 if on_gpu else cores)) for index in asr.device_index]
+    return [_open_whisper(settings, directory, index, asr.decoders or (2 if on_gpu else cores)) for index in asr.device_index]
 
 
 def open_recognizer(settings: Settings) -> RecognitionEngine:
