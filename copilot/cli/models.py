@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -138,6 +139,7 @@ def check(
     settings = settings_of(context)
     changes = {"model": model, "device": device, "compute_type": compute_type, "decoders": decoders}
     asr = type(settings.asr)(**(settings.asr.model_dump() | {key: value for key, value in changes.items() if value is not None}))
+    busy, cores = os.getloadavg()[0], os.cpu_count() or 1
     found = check_model(settings.model_copy(update={"asr": asr}), audio)
     on = f"{found.devices} × {found.device}" if found.devices > 1 else found.device
     typer.echo(f"{found.model}: {found.engine} on {on}, {found.compute_type}, {found.decoders} decoders, batches of {found.max_batch}")
@@ -152,6 +154,8 @@ def check(
             f"{row.lane:<8} {row.audio_ms / 1000:3.1f} s  {row.window_ms / 1000:4.1f} s  {row.alone_ms:6.0f} ms  {parts:<18} "
             f"{row.rtf:5.3f}   {row.full_ms:.0f} decoder-ms a window"
         )
+    if busy > 0.5 * cores:
+        typer.echo(f"the machine had other work (load {busy:.1f} on {cores} cores): the times are too long and the estimate too low")
     typer.echo(f"estimate: {found.usual:.0f} live channels with a partial every 0.8 s, {found.most:.0f} at the slowest cadence (2.5 s),")
     typer.echo("          each speaking 45% of the time; admission at run time goes by the measured load")
 
