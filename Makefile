@@ -29,6 +29,9 @@ test-fast: setup-dev ## Only what needs neither models nor browser
 test-all: setup-dev ## make test, then the slow suites
 	@deploy/dev/test.sh --all
 
+test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda (PANGTING_TEST_WHISPER=DIR for another model than whisper-base)
+	@$(PY) -m pytest -q -m gpu
+
 check: setup-dev ## Lint, types, import rules
 	@deploy/dev/check.sh
 

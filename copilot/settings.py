@@ -78,10 +78,21 @@ class MediaSettings(_Section):
 
 
 class AsrSettings(_Section):
-    model: str = Field("whisper-base", description="Model id in the model hub, or a directory with a CTranslate2 Whisper model.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run it.")
-    compute_type: str = Field("int8", description="CTranslate2 compute type: int8, int8_float16, float16, float32.")
-    decoders: int = Field(0, ge=0, description="Decoder threads; 0: one per core (CPU) or per device (GPU).")
+    model: str = Field("whisper-base", description="Model id in the model hub, or a directory with model files.")
+    engine: Literal["auto", "whisper", "sherpa"] = Field("auto", description="Engine of the model; auto: told by its files.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run it; auto: on a GPU if there is one.")
+    device_index: tuple[int, ...] = Field((0,), min_length=1, description="Numbers of the GPUs to use; each has decoders of its own.")
+    compute_type: str = Field(
+        "auto", description="CTranslate2 compute type, e.g. int8, int8_float16, float16; auto: int8 on a CPU, float16 on a GPU."
+    )
+    vocabulary: Literal["auto", "compact", "full"] = Field(
+        "auto",
+        description="Output vocabulary of a Whisper for Mandarin calls: compact (Chinese, marks, digits, common Latin words; "
+        "faster on a CPU), full, or auto: compact on a CPU.",
+    )
+    decoders: int = Field(0, ge=0, description="Decoder threads, on GPUs for each; 0: one per core (CPU), two per GPU.")
+    max_batch: int = Field(0, ge=0, description="Most windows decoded together; 0: by engine and device (2 on a CPU, 16 on a GPU).")
+    flash_attention: bool = Field(False, description="FlashAttention 2 on the GPU; only builds of CTranslate2 that have it.")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
     beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
     endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from copilot.assembly.after_call import AfterCall
+    from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
@@ -96,6 +97,7 @@ class Server:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self.settings
+        engines.one_core_each()
         self.bus = engines.open_bus(settings)
         observer = Observer(self.bus, self.metrics)
         self.store: Store = await asyncio.to_thread(engines.open_store, settings, on_committed=observer.committed)
@@ -108,20 +110,21 @@ class Server:
         self.reply_writer = engines.open_reply_writer(settings, organisation.forbidden())
         if self.reply_writer is not None:
             stack.push_async_callback(self.reply_writer.aclose)
-        recognizer, self.vad = await recognizer_task
+        recognizers, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
         await self._close_interrupted()
-        dispatcher = await stack.enter_async_context(self._recognition(recognizer))
+        dispatcher = await stack.enter_async_context(self._recognition(recognizers))
         desk = self._make_desk()
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
-    def _load_recognizer(self) -> tuple[Any, Any]:
-        recognizer = engines.open_recognizer(self.settings)
-        recognizer.warm_up()
-        return recognizer, engines.open_vad(self.settings)
+    def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
+        recognizers = engines.open_recognizers(self.settings)
+        for recognizer in recognizers:
+            recognizer.warm_up()
+        return recognizers, engines.open_vad(self.settings)
 
     async def organisation(self, org_id: OrgId) -> Organisation:
         """What calls of ``org_id`` share; opened on first use."""
@@ -153,13 +156,12 @@ class Server:
             log.warning("interrupted_calls_closed", calls=len(closed))
 
     @asynccontextmanager
-    async def _recognition(self, recognizer: Any) -> AsyncIterator[Dispatcher]:
+    async def _recognition(self, recognizers: Sequence[RecognitionEngine]) -> AsyncIterator[Dispatcher]:
         from streaming.asr.dispatcher import Dispatcher
-        from streaming.asr.schedule import ScheduleConfig
 
-        limit = self.settings.asr.max_channels
-        config = ScheduleConfig(max_channels=limit) if limit else ScheduleConfig()
-        dispatcher = Dispatcher([recognizer] * recognizer.workers, config=config, key=recognizer.batch_key, on_batch=self._measure_batch)
+        decoders = [recognizer for recognizer in recognizers for _ in range(recognizer.workers)]
+        config, key = engines.schedule_config(self.settings, recognizers), recognizers[0].batch_key
+        dispatcher = Dispatcher(decoders, config=config, key=key, on_batch=self._measure_batch)
         await dispatcher.start()
         self._dispatcher = dispatcher
         try:

@@ -159,6 +159,8 @@ def _write(source: Path, target: Path) -> None:
     name, tokens = _model_vocabulary(source)
     table = {token: index for index, token in enumerate(tokens)}
     special = table["<|endoftext|>"], table["<|notimestamps|>"]
+    if "<|zh|>" not in table:
+        raise ValueError("it understands English only")
     # The timestamps after <|notimestamps|> go too: live windows are decoded without.
     rows = np.asarray(sorted({*chosen_tokens(_tokenizer_vocabulary(source)), *range(special[0], special[1] + 1)}), dtype=np.int64)
     with (source / "model.bin").open("rb") as reading, (target / "model.bin").open("wb") as writing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from copilot.domain.errors import EngineError
+from copilot.domain.errors import ConfigError, EngineError
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
 from streaming.asr import gates
 from streaming.asr.compact import TokenMap, open_token_map
+from streaming.asr.detect import check_whisper
+from streaming.asr.devices import place, this_machine
 from streaming.asr.mel import LogMel
-from streaming.asr.window import longer_window_ms, max_length, window_ms
+from streaming.asr.window import audio_ms, longer_window_ms, max_length, window_ms
 
 STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
 """Previous text that tips the model to simplified, punctuated Mandarin."""
@@ -79,18 +82,23 @@ class WhisperRecognizer:
     """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
 
     ``compact_dir``: the same model with the vocabulary of Mandarin calls (see ``compact``), used for them; English gets the whole one,
-    loaded when it is first heard. ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded
-    CPU workers, one per core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
-    looping partials are dropped, the next is near.
+    loaded when it is first heard. ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one); ``device_index``: which GPU.
+    Several GPUs are several recognisers: within one, CTranslate2 would take the encoder's output through the CPU, not knowing which GPU
+    decodes it. ``threads``: workers sharing the weights, single-threaded on a CPU, a stream each on a GPU. ``flash_attention``: only builds
+    of CTranslate2 that have it. Raises ConfigError for what this machine or model cannot do, EngineError for a file that cannot be loaded.
+
+    Finals are decoded with the request's beam, looping ones again in a longer window; looping partials are dropped, the next is near.
     """
 
     def __init__(
         self,
         model_dir: Path,
         device: str = "auto",
-        compute_type: str = "int8",
+        compute_type: str = "auto",
         threads: int = 1,
         *,
+        device_index: int = 0,
+        flash_attention: bool = False,
         partial_repetition_penalty: float = 1.1,
         model_id: str | None = None,
         compact_dir: Path | None = None,
@@ -101,17 +109,24 @@ class WhisperRecognizer:
         from faster_whisper.tokenizer import Tokenizer
         from opencc import OpenCC
 
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-        if device == "cuda" and compute_type == "int8":
-            compute_type = "int8_float16"
-        self.workers = threads if device == "cpu" else 1
+        check_whisper(model_dir)
+        self.placement = place(device, device_index, compute_type, this_machine())
+        if flash_attention and self.placement.device == "cpu":
+            raise ConfigError("asr.flash_attention is for GPUs; recognition runs on the CPU here: set it to false.")
+        self.workers = threads
+        self.max_batch = self.placement.max_batch
         self._storage: Any = ctranslate2.StorageView
         self._cpu: Any = ctranslate2.Device.cpu
 
         def load(directory: Path) -> _Loaded:
             model = ctranslate2.models.Whisper(
-                str(directory), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
+                str(directory),
+                device=self.placement.device,
+                device_index=self.placement.index,
+                compute_type=self.placement.compute_type,
+                inter_threads=self.workers,
+                intra_threads=1,
+                flash_attention=flash_attention,
             )
             return _Loaded(model, open_token_map(directory))
 
@@ -123,14 +138,17 @@ class WhisperRecognizer:
             first = self._loaded[self._model_dirs["zh"]].model
             vocabulary = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except Exception as error:  # both libraries raise plain exceptions for a missing or broken file
-            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {device} ({error}): pull it again.") from error
+            where = self.placement.device
+            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {where} ({error}): pull it again.") from error
+        multilingual = compact_dir is not None or first.is_multilingual
+        self.languages = ("zh", "en") if multilingual else ("en",)
         self._tokenizers: dict[str, Any] = {
-            language: Tokenizer(vocabulary, True, task="transcribe", language=language) for language in ("zh", "en")
+            language: Tokenizer(vocabulary, multilingual, task="transcribe", language=language) for language in ("zh", "en")
         }
         self._mel = LogMel(FeatureExtractor(feature_size=first.n_mels).mel_filters)
         self._to_simplified: Any = OpenCC("t2s").convert
         self._partial_penalty = partial_repetition_penalty
-        self._model_id = model_id or f"whisper:{model_dir.name}:{compute_type}"
+        self._model_id = model_id or f"whisper:{model_dir.name}:{self.placement.compute_type}"
         self._style_tokens = {language: self._tokenizers[language].encode(text) for language, text in STYLE_PROMPTS.items()}
 
     @property
@@ -160,10 +178,17 @@ class WhisperRecognizer:
         )
         self.recognize([request])
 
+    def encode_ms(self, requests: Sequence[RecognizeRequest]) -> float:
+        """How long features and encoder take for windows of equal keys, in ms: what is left of ``recognize`` is decoding."""
+        items = [self._item(request) for request in requests]
+        began = time.perf_counter()
+        self._encode(items, items[0].key.window_ms)
+        return (time.perf_counter() - began) * 1000.0
+
     # ------------------------------------------------------------------ prompts and features
 
     def _language(self, request: RecognizeRequest) -> str:
-        return "en" if request.language.lower().startswith("en") else "zh"
+        return "en" if request.language.lower().startswith("en") or "zh" not in self.languages else "zh"
 
     def _prompt(self, request: RecognizeRequest) -> list[int]:
         """Previous text (style prompt, hotwords, what was said before) and the start sequence.
@@ -184,7 +209,7 @@ class WhisperRecognizer:
 
     def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
         return BatchKey(
-            window_ms=window_ms(len(request.pcm16) // 32, request.lane, request.economy),
+            window_ms=window_ms(audio_ms(request), request.lane, request.economy),
             prompt_tokens=len(prompt),
             beam_size=min(request.beam_size, _ECONOMY_BEAMS[request.economy]),
             lane=request.lane,
@@ -193,9 +218,10 @@ class WhisperRecognizer:
         )
 
     def _item(self, request: RecognizeRequest) -> _Item:
-        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
         prompt = self._prompt(request)
-        return _Item(request=request, audio=audio, prompt=prompt, key=self._key(request, prompt))
+        key = self._key(request, prompt)
+        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+        return _Item(request=request, audio=audio, prompt=prompt, key=key)
 
     def _for(self, language: str) -> _Loaded:
         directory = self._model_dirs[language]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from copilot.domain.errors import EngineError
+from copilot.domain.transcript import RecognizeRequest
+
 BUCKETS_MS: tuple[int, ...] = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 12_000, 15_000, 20_000, 25_000, 30_000)
 MAX_WINDOW_MS = 30_000
 PARTIAL_SLACK_MS = 2_000
@@ -17,6 +20,16 @@ FINAL_MIN_MS = (10_000, 8_000, 6_000)
 FINAL_SLACK_SHORT_MS = 2_000
 """Padding of a final where its window may be shorter than 8 s: short padding makes Whisper loop."""
 _MAX_LENGTH = 448
+
+
+def audio_ms(request: RecognizeRequest) -> int:
+    """Length of a request's audio in ms. Raises EngineError (not retryable) for half a sample or more than a window holds."""
+    size = len(request.pcm16)
+    if size % 2:
+        raise EngineError(f"A window must hold whole 16-bit samples, not {size} bytes: send s16le audio.")
+    if size // 32 > MAX_WINDOW_MS:
+        raise EngineError(f"A window holds at most {MAX_WINDOW_MS} ms of audio, not {size // 32}: cut the utterance.")
+    return size // 32
 
 
 def bucket_ms(needed_ms: int) -> int:
