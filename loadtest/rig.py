@@ -1,0 +1,157 @@
+"""A real server, its senders and its agents, and one level of load driven through them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtest.alignment import Outcome
+from loadtest.excerpts import Excerpt, Scenario
+from loadtest.fleet import Fleet
+from loadtest.measures import score_offline
+from loadtest.records import CallRecord, Order
+from loadtest.sampling import Sample, Sampler, Series, increase, scrape, thread_cpu_seconds
+from loadtest.server_process import ROOT, ServerProcess
+
+Json = dict[str, Any]
+OfflineOutcomes = dict[tuple[str, str, int], Outcome]
+"""By scenario, channel and start of the utterance in the whole recording."""
+_JOBS_DONE_S = 90.0
+
+
+@dataclass(slots=True, kw_only=True)
+class LevelRun:
+    """The raw outcome of one level; ``window``: the monotonic seconds in which all its lanes were busy."""
+
+    calls: list[tuple[Excerpt, CallRecord]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    window: tuple[float, float] = (0.0, 0.0)
+    counters: Series = field(default_factory=dict)
+    threads: dict[str, float] = field(default_factory=dict)
+    """CPU seconds by thread name."""
+
+
+class Rig:
+    """What the measurements of one run share. ``protocols`` are used in turn."""
+
+    def __init__(self, server: ServerProcess, fleet: Fleet, scratch: Path, protocols: Sequence[str] = ("raw",)) -> None:
+        self.server = server
+        self.fleet = fleet
+        self._scratch = scratch
+        self._protocols = protocols
+        self._numbers = itertools.count()
+        self._stamp = f"{time.time_ns():x}"
+
+    @property
+    def pid(self) -> int:
+        assert self.server.process is not None
+        return self.server.process.pid
+
+    def order(self, taken: Excerpt, lane: int, begin_at: float = 0.0) -> Order:
+        """A call of the lane's own agent."""
+        agent = agent_name(lane)
+        protocol = self._protocols[lane % len(self._protocols)]
+        return Order(
+            call_id=f"load-{self._stamp}-{next(self._numbers)}",
+            base=self.server.base,
+            url=self.server.telephony_url(protocol),
+            protocol=protocol,
+            key=self.server.key,
+            audio=str(taken.write(self._scratch)),
+            agent=agent,
+            password=self.server.passwords[agent],
+            language=taken.scenario.language,
+            begin_at=begin_at,
+        )
+
+    def sampler(self, every_s: float = 1.0) -> Sampler:
+        return Sampler(self.pid, self.fleet.pids, every_s)
+
+    async def settled(self) -> None:
+        """Returns when no call is live and the after-call work is done, or after a minute and a half."""
+        deadline = time.monotonic() + _JOBS_DONE_S
+        while time.monotonic() < deadline:
+            now = await scrape(self.server.base)
+            if now["pangting_live_calls"] == 0 and now["pangting_jobs_open"] == 0:
+                return
+            await asyncio.sleep(1)
+
+    async def run_level(self, lanes: Sequence[Sequence[Excerpt]], *, spread_s: float, every_s: float = 1.0) -> LevelRun:
+        """Plays the lanes side by side, each call after the one before it; their beginnings are spread evenly over ``spread_s``."""
+        run = LevelRun()
+        before, threads = await scrape(self.server.base), thread_cpu_seconds(self.pid)
+        sampler = self.sampler(every_s)
+        sampling = asyncio.create_task(sampler.run(), name="sampling")
+        run.began_at = time.monotonic()
+        first_at = run.began_at + 2.0  # screens sign in meanwhile
+        ends: list[float] = []
+
+        async def follow(number: int, calls: Sequence[Excerpt]) -> None:
+            for index, taken in enumerate(calls):
+                due = first_at + number * spread_s / max(1, len(lanes)) if index == 0 else 0.0
+                record = await self.fleet.call(self.order(taken, number, due))
+                run.calls.append((taken, record))
+            ends.append(record.hung_up_at or time.monotonic())
+
+        await asyncio.gather(*(follow(number, calls) for number, calls in enumerate(lanes)))
+        run.ended_at = time.monotonic()
+        sampler.look()
+        sampling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sampling
+        run.window = (first_at + spread_s * (len(lanes) - 1) / max(1, len(lanes)), min(ends))
+        run.samples = sampler.samples
+        run.counters = increase(before, await scrape(self.server.base))
+        run.threads = increase(threads, thread_cpu_seconds(self.pid))
+        return run
+
+
+def agent_name(lane: int) -> str:
+    return f"load-{lane}"
+
+
+@asynccontextmanager
+async def rig(
+    directory: Path, *, agents: int, sender_processes: int, protocols: Sequence[str], settings: dict[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """A server of its own in ``directory`` with ``agents`` accounts, ready, and its senders; both are stopped at the end."""
+    server = ServerProcess(data_dir=directory / "data", settings=settings or {})
+    await asyncio.to_thread(server.prepare, {agent_name(n): ("agent", f"Load {n}") for n in range(agents)})
+    await asyncio.to_thread(server.start)
+    try:
+        await server.wait_ready_async()
+        async with Fleet(sender_processes) as fleet:
+            yield Rig(server, fleet, directory, protocols)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def offline_outcomes(server: ServerProcess, scenarios: Sequence[Scenario], cache: Path) -> OfflineOutcomes:
+    """What ``pangting transcribe`` makes of the same recordings. Transcripts are kept in ``cache`` by recording, code and settings."""
+    code = hashlib.sha256()
+    for source in sorted((ROOT / "streaming").rglob("*.py")):
+        code.update(source.read_bytes())
+    code.update(json.dumps(server.settings, sort_keys=True).encode())
+    outcomes: OfflineOutcomes = {}
+    for scenario in scenarios:
+        digest = hashlib.sha256(scenario.audio.read_bytes() + code.digest()).hexdigest()[:24]
+        kept = cache / f"offline-{digest}.json"
+        if not kept.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            text = server.command("transcribe", str(scenario.audio), "--language", scenario.language, "--json")
+            kept.write_text(text, encoding="utf-8")
+        finals = json.loads(kept.read_text(encoding="utf-8"))["utterances"]
+        for (channel, start_ms), outcome in score_offline(scenario.utterances, finals).items():
+            outcomes[scenario.name, channel, start_ms] = outcome
+    return outcomes
