@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from loadtest.excerpts import Excerpt, Scenario, default_scenarios, find_scenarios, lane
+from loadtest.report import page
 from loadtest.rig import OfflineOutcomes, Rig, offline_outcomes, rig
 from loadtest.server_process import ROOT, ServerFailed
 from loadtest.summary import summarise
@@ -47,7 +48,7 @@ async def level(bench: Rig, channels: int, scenarios: Sequence[Scenario], second
     say(f"{channels} live channel(s) …")
     run = await bench.run_level(lanes_of(channels, scenarios, seconds), spread_s=min(_SPREAD_S, seconds / 4))
     row = summarise(run, offline, channels=channels)
-    say(json.dumps(row, ensure_ascii=False))
+    say(json.dumps({name: value for name, value in row.items() if name != "detail"}, ensure_ascii=False))
     return row
 
 
@@ -111,6 +112,15 @@ def machine_line() -> str:
     return f"{time.strftime('%Y-%m-%d')}, {psutil.cpu_count()} cores ({cpu or platform.processor()}), whisper-base int8, 8 kHz μ-law."
 
 
+def write_report(report: Json, name: str) -> Path:
+    """``reports/<name>.json`` and ``.html``; the path of the page."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    (REPORTS / f"{name}.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    html = REPORTS / f"{name}.html"
+    html.write_text(page(report, name), encoding="utf-8")
+    return html
+
+
 def say(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -161,12 +171,10 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     report = asyncio.run(bench(options))
-    path = REPORTS / f"{options.name or report['kind']}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, ensure_ascii=False, indent=2), encoding="utf-8")
+    path = write_report(report, options.name or report["kind"])
     table = markdown(report["rows"], report["machine"])
     print(table)
-    print(f"\nkept up: {report['kept_up_channels']} channels · {path.relative_to(ROOT)}")
+    print(f"\nkept up: {report['kept_up_channels']} channels · {path}")
     if options.update_readme:
         for page in ("README.md", "README.zh-CN.md"):
             update(ROOT / page, table)

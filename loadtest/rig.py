@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import itertools
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,8 +50,6 @@ class Rig:
         self.fleet = fleet
         self._scratch = scratch
         self._protocols = protocols
-        self._numbers = itertools.count()
-        self._stamp = f"{time.time_ns():x}"
 
     @property
     def pid(self) -> int:
@@ -63,7 +61,7 @@ class Rig:
         agent = agent_name(lane)
         protocol = self._protocols[lane % len(self._protocols)]
         return Order(
-            call_id=f"load-{self._stamp}-{next(self._numbers)}",
+            call_id=str(uuid.uuid4()),  # the one form of id that every telephone system can carry
             base=self.server.base,
             url=self.server.telephony_url(protocol),
             protocol=protocol,
@@ -126,7 +124,7 @@ async def rig(
     directory: Path, *, agents: int, sender_processes: int, protocols: Sequence[str], settings: dict[str, str] | None = None
 ) -> AsyncIterator[Rig]:
     """A server of its own in ``directory`` with ``agents`` accounts, ready, and its senders; both are stopped at the end."""
-    server = ServerProcess(data_dir=directory / "data", settings=settings or {})
+    server = ServerProcess(data_dir=directory / "data", settings=settings or {}, protocols=tuple(dict.fromkeys(protocols)))
     await asyncio.to_thread(server.prepare, {agent_name(n): ("agent", f"Load {n}") for n in range(agents)})
     await asyncio.to_thread(server.start)
     try:

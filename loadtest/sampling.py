@@ -50,6 +50,13 @@ def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     return total
 
 
+def busy_seconds() -> float:
+    """CPU seconds of the whole machine, guests' stolen time left out."""
+    times = psutil.cpu_times()
+    busy: float = times.user + times.nice + times.system + times.irq + times.softirq
+    return busy
+
+
 def rss_bytes(processes: Sequence[psutil.Process]) -> int:
     total = 0
     for process in processes:
@@ -71,12 +78,16 @@ def thread_cpu_seconds(pid: int) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Sample:
-    """One look at the machine. ``at``: monotonic seconds; CPU in seconds since the processes began; memory in bytes."""
+    """One look at the machine. ``at``: monotonic seconds; CPU in seconds since the processes began; memory in bytes.
+
+    ``machine_cpu``: of everything on the machine since its start, so that what disturbs a measurement can be told.
+    """
 
     at: float
     server_cpu: float
     worker_cpu: float
     sender_cpu: float
+    machine_cpu: float
     server_rss: int
     worker_rss: int
 
@@ -99,6 +110,7 @@ class Sampler:
             server_cpu=cpu_seconds([server]),
             worker_cpu=cpu_seconds(workers),
             sender_cpu=cpu_seconds(senders),
+            machine_cpu=busy_seconds(),
             server_rss=rss_bytes([server]),
             worker_rss=rss_bytes(workers),
         )

@@ -48,6 +48,8 @@ class ServerProcess:
     telephony_port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    protocols: tuple[str, ...] = ("raw", "twilio")
+    """Each gets an integration with ``key``."""
     passwords: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -65,7 +67,7 @@ class ServerProcess:
     def environment(self) -> dict[str, str]:
         """The environment of every command of this installation."""
         digest = "sha256:" + hashlib.sha256(self.key.encode()).hexdigest()
-        integrations = [{"name": f"test-{protocol}", "protocol": protocol, "keys": [digest]} for protocol in ("raw", "twilio")]
+        integrations = [{"name": f"test-{protocol}", "protocol": protocol, "keys": [digest]} for protocol in self.protocols]
         return {
             **os.environ,
             "PANGTING_DATA_DIR": str(self.data_dir),

@@ -69,7 +69,50 @@ def summarise(run: LevelRun, offline: OfflineOutcomes, *, channels: int) -> Json
     }
     row["failures"] = failures(row)
     row["kept_up"] = not row["failures"]
+    row["detail"] = _detail(run, calls, inside)
     return row
+
+
+def _detail(run: LevelRun, calls: Sequence[MeasuredCall], inside: Sequence[UtteranceMeasure]) -> Json:
+    """What the plots are drawn from. Moments in seconds since the level began."""
+    began = run.began_at
+    return {
+        "window_s": [round(moment - began, 2) for moment in run.window],
+        "waits": [
+            {
+                "at": round(item.spoken_at - began, 2),
+                "final_ms": None if item.final_ms is None else round(item.final_ms),
+                "first_partial_ms": None if item.first_ms is None else round(item.first_ms),
+                "two_right_ms": None if item.two_right_ms is None else round(item.two_right_ms),
+            }
+            for item in sorted(inside, key=lambda item: item.spoken_at)
+        ],
+        "machine": [
+            {name: round(value - began if name == "at" else value, 3) for name, value in point.items()} for point in timeline(run.samples)
+        ],
+        "calls": [_call(call, began) for call in calls],
+    }
+
+
+def _call(call: MeasuredCall, began: float) -> Json:
+    record, measures = call.record, call.measures
+    line: Json = {
+        "name": call.excerpt.name,
+        "from_s": None if record.playing_at is None else round(record.playing_at - began, 1),
+        "seconds": round(record.sent_ms / 1000, 1),
+        "late_ms": round(record.late_ms, 1),
+        "error": None if record.error is None else ": ".join(record.error),
+    }
+    if measures is not None:
+        size = sum(item.outcome.characters for item in measures.utterances)
+        line |= {
+            "final_ms": spread([item.final_ms for item in measures.utterances if item.final_ms is not None]),
+            "first_partial_ms": spread([item.first_ms for item in measures.utterances if item.first_ms is not None]),
+            "cer": round(sum(item.outcome.errors for item in measures.utterances) / max(1, size), 4),
+            "missed": sum(item.outcome.missed for item in measures.utterances),
+            "utterances": len(measures.utterances),
+        }
+    return line
 
 
 def spread(values: Sequence[float], shares: Sequence[float] = (0.5, 0.95)) -> Json:
@@ -156,12 +199,14 @@ def machine(samples: Sequence[Sample], threads: Mapping[str, float], elapsed_s: 
     """Cores and memory."""
     first, last = samples[0], samples[-1]
     span = max(1e-9, last.at - first.at)
+    own = {
+        "server": (last.server_cpu - first.server_cpu) / span,
+        "worker": max(0.0, last.worker_cpu - first.worker_cpu) / span,
+        "senders": (last.sender_cpu - first.sender_cpu) / span,
+    }
+    others = max(0.0, (last.machine_cpu - first.machine_cpu) / span - sum(own.values()))
     return {
-        "cores": {
-            "server": round((last.server_cpu - first.server_cpu) / span, 3),
-            "worker": round(max(0.0, last.worker_cpu - first.worker_cpu) / span, 3),
-            "senders": round((last.sender_cpu - first.sender_cpu) / span, 3),
-        },
+        "cores": {name: round(value, 3) for name, value in (own | {"others": others}).items()},
         "server_threads_cores": {
             name: round(seconds / max(1e-9, elapsed_s), 3)
             for name, seconds in sorted(threads.items(), key=lambda item: -item[1])
