@@ -86,3 +86,9 @@ class Fleet:
         home.process.stdin.write(json.dumps(asdict(order)).encode() + b"\n")
         await home.process.stdin.drain()
         return await future
+
+    def cut(self, order: Order) -> None:
+        """Hangs up on a running call."""
+        process = self._homes[order.agent].process
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"cut": order.call_id}).encode() + b"\n")

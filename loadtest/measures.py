@@ -60,9 +60,12 @@ class CallMeasures:
 
 
 def measure(record: CallRecord, utterances: Sequence[Utterance]) -> CallMeasures:
-    """Everything about one call that was played to its end."""
+    """Everything about one call that was played. Of a call that was cut, only what had been said by then counts."""
     assert record.playing_at is not None
     origin = record.playing_at - FRAME_MS / 1000
+    if record.cut and record.hung_up_at is not None:
+        heard_ms = 1000 * (record.hung_up_at - origin)
+        utterances = [utterance for utterance in utterances if utterance.end_ms <= heard_ms]
     secrets = record.secrets()
     finals = [(1000 * (at - origin), _resolved(event, ("text",), secrets)) for at, event in record.events("utterance_final")]
     partials = [(1000 * (at - origin), _resolved(event, ("stable", "unstable"), secrets)) for at, event in record.partials()]

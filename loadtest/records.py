@@ -29,7 +29,8 @@ class CallRecord:
     """What happened to one call. Moments ``…_at`` are seconds of the monotonic clock, which all processes of a machine share.
 
     ``messages``: [moment of arrival, message] of what the agent's feed carried of the call, in order. ``error``: [type, sentence] when
-    the call was refused or broke off. ``stored_finals``: how many the server's own record of the call holds.
+    the call was refused or broke off. ``stored_finals``: how many the server's own record of the call holds. ``cut``: the sender was told
+    to hang up in the middle; ``sent_ms`` is then by the clock.
     """
 
     call_id: str
@@ -42,6 +43,7 @@ class CallRecord:
     error: tuple[str, str] | None = None
     stored_finals: int | None = None
     ended: bool = False
+    cut: bool = False
     feed_drops: int = 0
 
     def to_json(self) -> Json:

@@ -1,4 +1,5 @@
-"""A process of callers and their agents' screens: ``python -m loadtest.sender``. Orders come in on standard input, records go out.
+"""A process of callers and their agents' screens: ``python -m loadtest.sender``. Orders come in on standard input, records go out;
+``{"cut": <call id>}`` hangs up on a running call.
 
 Calls are paced on the absolute clock by ``streaming.play``; a screen signs in once, reads the feed as a browser does and reconnects where
 it left off. A record is written when its call is over, so that a running measurement costs the machine as little as it can.
@@ -20,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from copilot.domain.errors import CopilotError
 from loadtest.feed_client import FeedClient
 from loadtest.records import CallRecord, Order
-from streaming.play import play
+from streaming.play import PlayResult, play
 
 Json = dict[str, Any]
 _ENDED_WITHIN_S = 60.0
@@ -95,6 +96,13 @@ class Sender:
 
     def __init__(self) -> None:
         self._screens: dict[str, asyncio.Task[Screen]] = {}
+        self._playing: dict[str, asyncio.Task[PlayResult]] = {}
+
+    def cut(self, call_id: str) -> None:
+        """Hangs up in the middle; a call that is not running is left alone."""
+        playing = self._playing.get(call_id)
+        if playing is not None:
+            playing.cancel()
 
     async def _screen(self, order: Order) -> Screen:
         async def opened() -> Screen:
@@ -131,8 +139,8 @@ class Sender:
             if event.get("type") == "playing" and record.playing_at is None:
                 record.playing_at = time.monotonic()
 
-        try:
-            result = await play(
+        playing = self._playing[order.call_id] = asyncio.create_task(
+            play(
                 order.audio,
                 protocol=order.protocol,
                 url=order.url,
@@ -142,10 +150,21 @@ class Sender:
                 on_event=note,
                 language=order.language,
             )
+        )
+        try:
+            result = await playing
         except CopilotError as error:
             record.error = (type(error).__name__, str(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            record.cut = True
+            record.sent_ms = 0 if record.playing_at is None else round(1000 * (time.monotonic() - record.playing_at))
         else:
             record.late_ms, record.sent_ms = result.late_ms, result.duration_ms
+        finally:
+            del self._playing[order.call_id]
 
     async def close(self) -> None:
         for opening in self._screens.values():
@@ -166,7 +185,11 @@ async def main() -> None:
         sys.stdout.flush()
 
     while line := await orders.readline():
-        task = asyncio.create_task(carry_out(Order(**json.loads(line))))
+        order = json.loads(line)
+        if "cut" in order:
+            sender.cut(order["cut"])
+            continue
+        task = asyncio.create_task(carry_out(Order(**order)))
         running.add(task)
         task.add_done_callback(running.discard)
     for task in running:
