@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import platform
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 import psutil
 
 from loadtest.excerpts import Excerpt, Scenario, default_scenarios, find_scenarios, lane
+from loadtest.profiling import find_profiler, parts, profiled
 from loadtest.report import page
 from loadtest.rig import OfflineOutcomes, Rig, offline_outcomes, rig
 from loadtest.server_process import ROOT, ServerFailed
@@ -42,13 +44,18 @@ def lanes_of(channels: int, scenarios: Sequence[Scenario], seconds: float) -> li
     return [lane(scenarios, number, seconds) for number in range(channels // 2)]
 
 
-async def level(bench: Rig, channels: int, scenarios: Sequence[Scenario], seconds: float, offline: OfflineOutcomes) -> Json:
-    """One row of the table, once what ran before has come to rest."""
+async def level(
+    bench: Rig, channels: int, scenarios: Sequence[Scenario], seconds: float, offline: OfflineOutcomes, stacks: Path | None = None
+) -> Json:
+    """One row of the table, once what ran before has come to rest. ``stacks``: where to profile to."""
     await bench.settled()
     say(f"{channels} live channel(s) …")
-    run = await bench.run_level(lanes_of(channels, scenarios, seconds), spread_s=min(_SPREAD_S, seconds / 4))
+    async with profiled(bench.pid, stacks) if stacks is not None else contextlib.nullcontext():
+        run = await bench.run_level(lanes_of(channels, scenarios, seconds), spread_s=min(_SPREAD_S, seconds / 4))
     row = summarise(run, offline, channels=channels)
-    say(json.dumps({name: value for name, value in row.items() if name != "detail"}, ensure_ascii=False))
+    if stacks is not None:
+        row["profile"] = parts(await asyncio.to_thread(stacks.read_text, "utf-8"), run.ended_at - run.began_at)[:40]
+    say(json.dumps({name: value for name, value in row.items() if name not in ("detail", "profile")}, ensure_ascii=False))
     return row
 
 
@@ -130,6 +137,8 @@ async def bench(options: argparse.Namespace) -> Json:
     scenarios = find_scenarios(options.scenarios) if options.scenarios else default_scenarios()
     most = _CAPACITY_TO if options.capacity else max(options.channels)
     load_before = psutil.getloadavg()[0]
+    if options.profile:
+        find_profiler()
     with tempfile.TemporaryDirectory(prefix="pangting-bench-") as scratch:
         async with rig(
             Path(scratch), agents=max(1, most // 2), sender_processes=options.sender_processes, protocols=options.protocol
@@ -140,7 +149,8 @@ async def bench(options: argparse.Namespace) -> Json:
                 offline = await asyncio.to_thread(offline_outcomes, running.server, scenarios, REPORTS / "offline")
 
             async def measure(channels: int) -> Json:
-                return await level(running, channels, scenarios, options.seconds, offline)
+                stacks = REPORTS / f"{options.name or 'bench'}-{channels}.folded" if options.profile else None
+                return await level(running, channels, scenarios, options.seconds, offline, stacks)
 
             rows = await search(measure) if options.capacity else [await measure(channels) for channels in options.channels]
     rows.sort(key=lambda row: row["channels"])
@@ -163,6 +173,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--protocol", nargs="+", default=["raw"], help="telephony protocols, taken in turn by the calls")
     parser.add_argument("--sender-processes", type=int, default=1, help="processes that send calls and read feeds")
     parser.add_argument("--no-offline", action="store_true", help="leave out the comparison with offline transcription")
+    parser.add_argument("--profile", action="store_true", help="sample the server's Python stacks with py-spy (slows it a little)")
     parser.add_argument("--name", help="reports/<name>.json and .html (default: bench or capacity)")
     parser.add_argument("--update-readme", action="store_true", help="write the table into README.md and README.zh-CN.md")
     return parser.parse_args()

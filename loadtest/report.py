@@ -174,6 +174,13 @@ def _machine(rows: Sequence[Json]) -> str:
     return table(heads, lines)
 
 
+def _profile(row: Json) -> str:
+    if "profile" not in row:
+        return ""
+    lines = [(line["thread"], line["module"], line["in"], f"{line['cores']:.3f}") for line in row["profile"]]
+    return f"<details><summary>Python time by part</summary>{table(('thread', 'module', 'calling', 'cores'), lines)}</details>"
+
+
 def _one_level(row: Json) -> str:
     detail = row["detail"]
     waits = {
@@ -212,5 +219,5 @@ def _one_level(row: Json) -> str:
     return (
         f"<h2>{row['channels']} channels</h2><p>Audio sent {audio['sent_s']:.1f} s = {escape(account)}; unaccounted "
         f'{audio["unaccounted_s"]:.3f} s.</p><div class="grid">{"".join(charts)}</div>'
-        f"<details><summary>{len(calls)} calls</summary>{table(heads, calls)}</details>"
+        f"<details><summary>{len(calls)} calls</summary>{table(heads, calls)}</details>{_profile(row)}"
     )

@@ -26,6 +26,7 @@ Json = dict[str, Any]
 OfflineOutcomes = dict[tuple[str, str, int], Outcome]
 """By scenario, channel and start of the utterance in the whole recording."""
 _JOBS_DONE_S = 90.0
+_MOST_AGENTS = 16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,8 +58,8 @@ class Rig:
         return self.server.process.pid
 
     def order(self, taken: Excerpt, lane: int, begin_at: float = 0.0) -> Order:
-        """A call of the lane's own agent."""
-        agent = agent_name(lane)
+        """A call of the lane's agent; with more lanes than agents, an agent's screen shows several calls."""
+        agent = agent_name(lane % len(self.server.passwords))
         protocol = self._protocols[lane % len(self._protocols)]
         return Order(
             call_id=str(uuid.uuid4()),  # the one form of id that every telephone system can carry
@@ -123,9 +124,12 @@ def agent_name(lane: int) -> str:
 async def rig(
     directory: Path, *, agents: int, sender_processes: int, protocols: Sequence[str], settings: dict[str, str] | None = None
 ) -> AsyncIterator[Rig]:
-    """A server of its own in ``directory`` with ``agents`` accounts, ready, and its senders; both are stopped at the end."""
+    """A server of its own in ``directory``, ready, with accounts for ``agents`` (16 at the most), and its senders.
+
+    Both are stopped at the end.
+    """
     server = ServerProcess(data_dir=directory / "data", settings=settings or {}, protocols=tuple(dict.fromkeys(protocols)))
-    await asyncio.to_thread(server.prepare, {agent_name(n): ("agent", f"Load {n}") for n in range(agents)})
+    await asyncio.to_thread(server.prepare, {agent_name(n): ("agent", f"Load {n}") for n in range(min(agents, _MOST_AGENTS))})
     await asyncio.to_thread(server.start)
     try:
         await server.wait_ready_async()
