@@ -32,6 +32,7 @@ REPORTS = ROOT / "reports"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEVELS = (1, 2, 4, 8, 16, 32)
 _SPREAD_S = 8.0
+_WARM_UP_S = 12.0
 _CAPACITY_FROM, _CAPACITY_TO, _CAPACITY_STEP = 4, 64, 4
 
 
@@ -147,6 +148,9 @@ async def bench(options: argparse.Namespace) -> Json:
             if not options.no_offline:
                 say("offline transcripts of the same recordings …")
                 offline = await asyncio.to_thread(offline_outcomes, running.server, scenarios, REPORTS / "offline")
+
+            say("warming up …")
+            await running.run_level([lane(scenarios, 0, _WARM_UP_S)], spread_s=0)
 
             async def measure(channels: int) -> Json:
                 stacks = REPORTS / f"{options.name or 'bench'}-{channels}.folded" if options.profile else None

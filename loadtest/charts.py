@@ -62,9 +62,9 @@ def line_chart(
     for (name, line), colour in zip(series.items(), (COLOURS[n % len(COLOURS)] for n in range(len(series))), strict=True):
         path = " ".join(place(x, y) for x, y in thinned(line))
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{path}"><title>{escape(name)}</title></polyline>')
-    legend_x = _LEFT + 6.5 * len(title) + 24
+    legend_x = _LEFT + 7.8 * len(title) + 16
     for number, name in enumerate(series):
-        parts.append(f'<text class="a" x="{legend_x:.0f}" y="15" fill="{COLOURS[number % len(COLOURS)]}">● {escape(name)}</text>')
+        parts.append(f'<text class="a" x="{legend_x:.0f}" y="15" style="fill:{COLOURS[number % len(COLOURS)]}">● {escape(name)}</text>')
         legend_x += 7 * len(name) + 22
     parts.append(f'<text class="a" text-anchor="end" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}">{escape(x_label)}</text>')
     parts.append(f'<text class="a" x="4" y="{_HEIGHT - 6}">{escape(y_label)}</text></svg>')

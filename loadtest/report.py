@@ -108,11 +108,12 @@ def _levels(rows: Sequence[Json]) -> str:
             f"{row['revision_rate']:.1%}",
             row["finals_lost"],
             row["late_ms"],
-            "yes" if row["kept_up"] else "; ".join(row["failures"]),
+            "yes" if row["kept_up"] else "no",
         )
         for row in rows
     ]
-    return table(heads, lines)
+    reasons = [f"<li>{row['channels']} channels: {escape('; '.join(row['failures']))}</li>" for row in rows if row["failures"]]
+    return table(heads, lines) + (f"<details open><summary>not kept up</summary><ul>{''.join(reasons)}</ul></details>" if reasons else "")
 
 
 def _charts(rows: Sequence[Json]) -> str:

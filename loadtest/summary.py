@@ -229,6 +229,7 @@ def timeline(samples: Sequence[Sample]) -> list[Json]:
             "rss_mb": after.server_rss / 1e6,
         }
         for before, after in pairwise(samples)
+        if after.at - before.at > 0.2
     ]
 
 
