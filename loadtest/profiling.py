@@ -1,7 +1,8 @@
 """Where the server's Python time goes: py-spy's stacks, summed by thread and by the part of the product at work.
 
-py-spy looks from outside (ptrace: root, or kernel.yama.ptrace_scope 0) 100 times a second and pauses nothing. Time inside CTranslate2's own
-threads has no Python stack: it is in the account of threads (``server_threads_cores``).
+py-spy looks from outside (ptrace: root, or kernel.yama.ptrace_scope 0) 100 times a second and pauses nothing, so that a waiting thread is
+sometimes taken for a working one: sums per thread are right in the account of threads (``server_threads_cores``), shares within a thread
+here. Time inside CTranslate2's own threads has no Python stack.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,7 @@ KEPT_UP_FINAL_P95_MS = 1_200
 KEPT_UP_FIRST_P50_MS = 1_200
 UNACCOUNTED_S = 0.25
 """Audio per call leg that may differ between the two ends: a frame, and rounding to whole ms."""
+_DIGITS = re.compile(r"\d+")
 _ACCOUNT = 'pangting_call_audio_seconds_total{outcome="'
 
 
@@ -57,7 +59,7 @@ def summarise(run: LevelRun, offline: OfflineOutcomes, *, channels: int) -> Json
         "seconds": round(end - begin, 1),
         "speech_ratio": round(_speech_ratio(calls), 3),
         "refused": len(refused),
-        "refusals": sorted({f"{kind}: {sentence}" for kind, sentence in refused}),
+        "refusals": sorted({f"{kind}: {_DIGITS.sub('N', sentence)}" for kind, sentence in refused}),
         "unfinished_calls": sum(not call.record.ended for call, _ in done),
         **_waits(inside, done, (begin, end)),
         **_quality(everything, offline),
