@@ -33,7 +33,7 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 LEVELS = (1, 2, 4, 8, 16, 32)
 _SPREAD_S = 8.0
 _WARM_UP_S = 12.0
-_CAPACITY_FROM, _CAPACITY_TO, _CAPACITY_STEP = 4, 64, 4
+_CAPACITY_FROM, _CAPACITY_TO, _CAPACITY_STEP = 4, 64, 2
 
 
 def lanes_of(channels: int, scenarios: Sequence[Scenario], seconds: float) -> list[list[Excerpt]]:

@@ -146,14 +146,19 @@ def offline_outcomes(server: ServerProcess, scenarios: Sequence[Scenario], cache
         code.update(source.read_bytes())
     code.update(json.dumps(server.settings, sort_keys=True).encode())
     outcomes: OfflineOutcomes = {}
+    kept = {
+        scenario.audio: cache / f"offline-{hashlib.sha256(scenario.audio.read_bytes() + code.digest()).hexdigest()[:24]}.json"
+        for scenario in scenarios
+    }
+    cache.mkdir(parents=True, exist_ok=True)
+    for language in {scenario.language for scenario in scenarios}:
+        fresh = [scenario.audio for scenario in scenarios if scenario.language == language and not kept[scenario.audio].exists()]
+        if fresh:
+            answer = server.command("transcribe", *map(str, fresh), "--language", language, "--json")
+            for audio, line in zip(fresh, answer.splitlines(), strict=True):
+                kept[audio].write_text(line, encoding="utf-8")
     for scenario in scenarios:
-        digest = hashlib.sha256(scenario.audio.read_bytes() + code.digest()).hexdigest()[:24]
-        kept = cache / f"offline-{digest}.json"
-        if not kept.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            text = server.command("transcribe", str(scenario.audio), "--language", scenario.language, "--json")
-            kept.write_text(text, encoding="utf-8")
-        finals = json.loads(kept.read_text(encoding="utf-8"))["utterances"]
+        finals = json.loads(kept[scenario.audio].read_text(encoding="utf-8"))["utterances"]
         for (channel, start_ms), outcome in score_offline(scenario.utterances, finals).items():
             outcomes[scenario.name, channel, start_ms] = outcome
     return outcomes
