@@ -35,7 +35,7 @@ async def test_two_calls_of_two_protocols_lose_nothing(tmp_path):
     assert {"recognizer", "event-loop"} <= set(row["server_threads_cores"]), "the parts of the server can be told apart"
     report = {"machine": "", "load_average_before": 0.0, "protocols": ["raw", "twilio"], "rows": [json.loads(json.dumps(row))]}
     html = page(report, "small")
-    assert html.count("<svg") == 7
+    assert html.count("<svg") == 6
     assert not re.search(r'(?:src|href)="', html), "the page needs nothing from elsewhere"
 
 

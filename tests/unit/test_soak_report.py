@@ -10,6 +10,7 @@ from loadtest.excerpts import Excerpt, Scenario, Utterance
 from loadtest.measures import measure
 from loadtest.overload import Storm, verdicts
 from loadtest.records import CallRecord
+from loadtest.report import page
 from loadtest.soak import Checkpoints, read_checkpoints
 from loadtest.soak_report import soak_report
 from loadtest.summary import MeasuredCall
@@ -109,6 +110,15 @@ def test_a_run_that_broke_off_is_judged_and_fails(tmp_path):
 
 def test_a_run_without_a_call_fails():
     assert "calls were made" in failed(soak_report(lines()[:1]))
+
+
+def test_the_page_shows_curves_checks_and_every_call():
+    html = page(json.loads(json.dumps(soak_report(lines(lost_s=100.0)))), "a <name>")
+    assert html.count("<svg") == 6
+    assert html.count("<tr><td>s-0-2</td>") == 120
+    assert html.count("✗") == 1
+    assert "unaccounted 100.000 s" in html
+    assert "<name>" not in html
 
 
 # ------------------------------------------------------------------ overload
