@@ -23,6 +23,7 @@ from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.asr import Transcriber
 from copilot.domain.ports.live import CallHandle, CallSink, Integration
 from copilot.domain.transcript import Hypothesis, TranscriptFinal, TranscriptPartial
+from streaming.account import AudioAccount
 from streaming.audio.leg import AudioChunk, LegAudio
 from streaming.pipeline import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
 from streaming.recording.recorder import CallRecording, Recorder
@@ -85,6 +86,8 @@ class IngestServices:
     recorder: Recorder | None = None
     cipher_for: Callable[[OrgId, CallId], BlobCipher] | None = None
     config: IngestConfig = IngestConfig()
+    on_account: Callable[[AudioAccount], None] = lambda _account: None
+    """Told once per call, when it has ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +123,7 @@ class CallIngest:
         self._teller = Teller(handle, self._show, retries_s=self._config.store_retries_s)
         self._queue: deque[MediaFrame | MediaGap] = deque()
         self._backlog_ms = 0.0
+        self._account = AudioAccount()
         self._skipping = False
         self._stopping = False
         self._wake = asyncio.Event()
@@ -218,6 +222,7 @@ class CallIngest:
                     self._skipping = True
                     self._teller.tell(Degrade("recognition", "down", "Recognition is behind: audio is skipped until it has caught up."))
                 if self._backlog_ms > self._config.max_backlog_ms / 2:
+                    self._account.skipped += leg.duration_ms(event)
                     return
                 self._skipping = False
                 self._teller.tell(Degrade("recognition", "up", ""))
@@ -255,31 +260,35 @@ class CallIngest:
                 return
 
     def _hear(self, leg: _Leg, frame: MediaFrame) -> None:
-        self._feed(leg, partial(leg.audio.receive, frame))
+        heard = self._feed(leg, partial(leg.audio.receive, frame))
+        self._account.heard(leg.duration_ms(frame), failed=not heard)
 
     def _pause(self, leg: _Leg, gap: MediaGap) -> None:
         self._feed(leg, leg.audio.flush)
+        self._account.gap += leg.duration_ms(gap)
         start_ms = leg.form.samples_to_ms(gap.start_sample)
         duration_ms = leg.form.samples_to_ms(gap.samples)
         if duration_ms >= self._config.least_gap_ms:
             self._teller.tell((gap, start_ms, duration_ms))
 
-    def _feed(self, leg: _Leg, chunks: Callable[[], list[AudioChunk]]) -> None:
+    def _feed(self, leg: _Leg, chunks: Callable[[], list[AudioChunk]]) -> bool:
         def heard() -> list[PipelineEffect]:
             return [effect for chunk in chunks() for effect in leg.pipeline.receive_audio(chunk.pcm16, chunk.start_ms)]
 
-        self._guarded(leg, heard)
+        return self._guarded(leg, heard)
 
-    def _guarded(self, leg: _Leg, step: Callable[[], list[PipelineEffect]]) -> None:
+    def _guarded(self, leg: _Leg, step: Callable[[], list[PipelineEffect]]) -> bool:
+        """False if the step met a fault."""
         try:
             effects = step()
         except Exception:
             if not self._recognition_down:  # once, not for every frame
                 log.exception("pipeline_fault", call_id=self.call_id)
             self._recognition_state("down", "Recognition met a fault of its own; the recording goes on.")
-            return
+            return False
         for effect in effects:
             self._run(leg, effect)
+        return True
 
     def _run(self, leg: _Leg, effect: PipelineEffect) -> None:
         match effect:
@@ -299,6 +308,7 @@ class CallIngest:
             case EmitFinal():
                 self._teller.tell(effect.final)
             case EmitSpeech():
+                self._account.voice(effect.event)
                 self._teller.tell(effect.event)
 
     async def _ask(self, leg: _Leg, effect: Transcribe) -> None:
@@ -343,6 +353,7 @@ class CallIngest:
         except Exception:  # whatever went wrong on the way, the call must be closed in the record
             log.exception("finish_fault", call_id=self.call_id)
         await asyncio.gather(closing, return_exceptions=True)
+        self._services.on_account(self._account)
         try:
             await self._handle.end(reason, self.duration_ms)
         except Conflict:

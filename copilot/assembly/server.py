@@ -26,6 +26,7 @@ from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.bus import call_topic, jobs_topic
 from copilot.settings import Settings
+from copilot.telemetry.threads import name_thread, name_threads
 
 if TYPE_CHECKING:
     import uvicorn
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
     from copilot.telemetry.metrics import Metrics
+    from streaming.account import AudioAccount
     from streaming.asr.dispatcher import DecodedBatch, Dispatcher
     from streaming.gateway import Gateway
 
@@ -121,6 +123,7 @@ class Server:
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
     def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
+        name_thread("recognizer")  # the engine's own threads inherit it
         recognizers = engines.open_recognizers(self.settings)
         for recognizer in recognizers:
             recognizer.warm_up()
@@ -177,8 +180,13 @@ class Server:
         for waited in batch.queue_ms:
             metrics.observe("pangting_asr_queue_ms", waited, lane=batch.lane)
 
+    def _measure_call(self, account: AudioAccount) -> None:
+        for outcome, seconds in account.seconds().items():
+            self.metrics.count("pangting_call_audio_seconds_total", seconds, outcome=outcome)
+
     def _render_metrics(self) -> bytes:
         """Prometheus text; gauges are read at this moment."""
+        name_threads("event-loop")
         metrics = self.metrics
         metrics.set("pangting_live_calls", self._desk.live_calls if self._desk is not None else 0)
         if self._dispatcher is not None:
@@ -247,7 +255,9 @@ class Server:
     async def _telephony(self, desk: LiveDesk, dispatcher: Dispatcher, recorder: Any) -> AsyncIterator[Gateway]:
         from copilot.assembly.telephony import build_gateway
 
-        gateway = build_gateway(self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon)
+        gateway = build_gateway(
+            self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon, self._measure_call
+        )
         await gateway.start()
         self.telephony_port = gateway.port
         try:

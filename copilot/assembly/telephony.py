@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.asr import Transcriber
     from copilot.domain.ports.live import CallSink
     from copilot.store.store import Store
+    from streaming.account import AudioAccount
     from streaming.asr.utterance import Finish
     from streaming.gateway import Gateway
     from streaming.handshake import IntegrationConfig
@@ -85,6 +86,7 @@ def build_gateway(
     store: Store,
     clock: Clock,
     lexicon: Callable[[], tuple[str, ...]],
+    on_account: Callable[[AudioAccount], None],
 ) -> Gateway:
     """The telephony server, not yet listening."""
     from streaming.gateway import Gateway, GatewayConfig
@@ -98,6 +100,7 @@ def build_gateway(
         clock=clock,
         recorder=recorder,
         cipher_for=store.call_cipher,
+        on_account=on_account,
     )
     config = GatewayConfig(
         host=telephony.host,
