@@ -106,7 +106,7 @@ def load_scenario(folder: Path) -> Scenario:
 
 
 def find_scenarios(patterns: Sequence[str]) -> list[Scenario]:
-    """Folders by name under ``loadtest/scenarios`` (globs such as ``load/*``) or by path. Raises ValueError for one that matches nothing."""
+    """Folders by name under ``loadtest/scenarios`` (globs such as ``load/*``) or by path. ValueError for one that matches nothing."""
     found: list[Scenario] = []
     for pattern in patterns:
         given = Path(pattern)
