@@ -80,7 +80,9 @@ def pieces(line: Line, server: str, hold_s: float) -> list[bytes]:
     if server == "pangting":
         audio, step = g711.encode(padded.reshape(-1), "pcmu"), RATE_HZ * PIECE_MS // 1000 * len(line.legs)
     else:
-        wide: NDArray[np.int16] = soxr.resample(padded[:, 0], RATE_HZ, PEER_HZ)
+        # In float, because libsoxr dithers integers: every server must get the same samples.
+        resampled = soxr.resample(padded[:, 0].astype(np.float32), RATE_HZ, PEER_HZ)
+        wide: NDArray[np.int16] = np.clip(np.rint(resampled), -32_768, 32_767).astype(np.int16)
         floats = server == "whisperlive"
         audio = (wide.astype("<f4") / np.float32(32768.0)).tobytes() if floats else wide.astype("<i2").tobytes()
         step = PEER_HZ * PIECE_MS // 1000 * (4 if floats else 2)
@@ -277,6 +279,7 @@ async def measure_own(legs: Sequence[Leg], hold_s: float) -> Json:
         await asyncio.to_thread(server.start)
         assert server.process is not None
         secrets: dict[str, str] = {}
+        timings: list[Json] = []
         try:
             await server.wait_ready_async()
             async with contextlib.AsyncExitStack() as stack:
@@ -284,18 +287,21 @@ async def measure_own(legs: Sequence[Leg], hold_s: float) -> Json:
                     client = FeedClient(server.base)
                     await client.sign_in(f"bench-{number}", server.passwords[f"bench-{number}"])
                     messages = await stack.enter_async_context(client.feed())
-                    task = asyncio.create_task(_read_secrets(messages, secrets))
+                    task = asyncio.create_task(_read_feed(messages, secrets, timings))
                     stack.callback(task.cancel)
                 lines = lines_of("pangting", [server.telephony_url("raw")], legs, {}, server.key)
-                return await measure("pangting", lines, [server.process.pid], hold_s, secrets)
+                row = await measure("pangting", lines, [server.process.pid], hold_s, secrets)
+                return {**row, "timings": timings}
         finally:
             await asyncio.to_thread(server.stop)
 
 
-async def _read_secrets(messages: AsyncIterator[Json], secrets: dict[str, str]) -> None:
+async def _read_feed(messages: AsyncIterator[Json], secrets: dict[str, str], timings: list[Json]) -> None:
     async for message in messages:
         if message["type"] == "secrets":
             secrets.update(message["values"])
+        elif message["type"] == "event" and message["envelope"]["event"]["type"] == "utterance_final":
+            timings.append(message["envelope"]["event"]["timings"])
 
 
 def legs_of(options: argparse.Namespace) -> list[Leg]:
