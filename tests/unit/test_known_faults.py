@@ -223,6 +223,13 @@ async def test_a_screen_that_never_reads_holds_a_bounded_queue_and_blocks_nobody
         assert first.lost == 4_950
 
 
+@pytest.mark.parametrize("minutes", [1, 3, 5])
+def test_a_forced_cut_neither_doubles_nor_swallows_what_is_said_across_it(minutes: int):
+    channel = Channel().hear(tone(story(300 * minutes)) + silence(700))
+    assert len(channel.finals) >= 2 * minutes
+    assert "".join(final.text for final in channel.finals) == story(300 * minutes)
+
+
 # ---------------------------------------------------------------- the tail of a long window
 
 
