@@ -12,6 +12,8 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -355,6 +357,8 @@ def main() -> None:
     parser.add_argument("--config", default="default", help="what the row is called in the table")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "peers.jsonl", help="a line of JSON is added here")
     options = parser.parse_args()
+    # A run that is broken off stops the server it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         legs = legs_of(options)
         loads = [os.getloadavg()[0]]
