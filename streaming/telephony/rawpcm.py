@@ -23,6 +23,7 @@ from copilot.domain.audio import (
 from copilot.domain.errors import LocalProtocolError, RemoteProtocolError
 from copilot.domain.ids import is_call_id
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.telephony.defaults import ListenOnly
 from streaming.telephony.messages import (
     BAD_PAYLOAD,
     PROTOCOL_VIOLATION,
@@ -42,7 +43,7 @@ DTMF_DIGITS: Final = tuple("0123456789*#ABCD")
 _GAP_REASONS: Final = ("lost", "paused", "silence_suppressed")
 
 
-class RawPcmProtocol:
+class RawPcmProtocol(ListenOnly):
     """One connection of the raw protocol. ``roles`` may rename the peer's channel names; ours are known as they are."""
 
     def __init__(self, roles: Mapping[str, ChannelName]) -> None:

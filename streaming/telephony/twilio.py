@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from copilot.domain.audio import CHANNELS, CallStart, CallStop, ChannelName, Dtmf, LegFormat, MediaFrame, MediaGap, TelephonyEvent
 from copilot.domain.errors import ConfigError, LocalProtocolError, RemoteProtocolError
 from copilot.domain.ids import is_call_id
-from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.telephony.defaults import ListenOnly
 from streaming.telephony.messages import (
     BAD_PAYLOAD,
     PROTOCOL_VIOLATION,
@@ -47,7 +47,7 @@ class _Track:
     held: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
 
-class TwilioProtocol:
+class TwilioProtocol(ListenOnly):
     """One stream. ``roles`` maps the tracks ``inbound`` and ``outbound`` to channels (default: customer and agent)."""
 
     def __init__(self, roles: Mapping[str, ChannelName]) -> None:
@@ -59,18 +59,6 @@ class TwilioProtocol:
         self._accepted = False
         self._stopped = False
         self._tracks: dict[str, _Track] = {}
-
-    @property
-    def wants_events(self) -> bool:
-        return False
-
-    @property
-    def resumable(self) -> bool:
-        return False
-
-    @property
-    def resumes_at(self) -> int | None:
-        return None
 
     def receive_text(self, text: str) -> list[TelephonyEvent]:
         message = parse_object(text)
@@ -119,18 +107,6 @@ class TwilioProtocol:
         if not self._stream or self._accepted:
             raise LocalProtocolError("accept() must come once, after the start.")
         self._accepted = True
-        return []
-
-    def queue_event(self, event: TranscriptPartial | TranscriptFinal) -> None:
-        """Nothing: a one-way stream takes no messages."""
-
-    def queue_stopped(self, duration_ms: int) -> None:
-        """Nothing: a one-way stream takes no messages."""
-
-    def queue_error(self, message: str, code: int) -> None:
-        """Nothing: the close frame says it."""
-
-    def messages_to_send(self) -> list[str]:
         return []
 
     def _start(self, message: dict[str, Any]) -> CallStart:
