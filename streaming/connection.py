@@ -76,7 +76,7 @@ class Connection:
         self._remote = remote
         self._parser = make_protocol(integration.protocol, integration.channel_roles)
         self._call: LiveCall | None = None
-        self._answers: deque[str] = deque()
+        self._answers: deque[str | bytes] = deque()
         self._answer_waiting = asyncio.Event()
         self._answers_gone = asyncio.Event()
         self._answers_gone.set()

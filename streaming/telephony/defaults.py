@@ -70,7 +70,7 @@ class ListenOnly:
     def queue_error(self, message: str, code: int) -> None:
         """Nothing: the close frame says it."""
 
-    def queue_pause(self, paused: bool) -> None:  # noqa: FBT001 - the state itself
+    def queue_pause(self, paused: bool) -> None:
         """Nothing: what this peer sends while paused is dropped here."""
 
     def queue_keep_alive(self) -> None:

@@ -125,7 +125,7 @@ class TelephonyProtocol(Protocol):
         """Why the connection will be closed."""
         ...
 
-    def queue_pause(self, paused: bool) -> None:  # noqa: FBT001 - the state itself
+    def queue_pause(self, paused: bool) -> None:
         """Asks the peer to stop sending audio (card data is being spoken), or to send it again."""
         ...
 
