@@ -1,7 +1,8 @@
 """Which protocol a websocket speaks, by its subprotocol and its first messages. Pure; nothing is guessed.
 
 ``detect`` looks at one message. Media streams say ``connected`` first, which several vendors word alike: that message is kept and the
-start decides (Twilio's accounts begin with ``AC``, SignalWire's do not). What fits no protocol or more than one is refused with a sentence that names the paths.
+start decides (Twilio's accounts begin with ``AC``, SignalWire's do not). What fits no protocol or more than one is refused with a
+sentence that names the way out.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from copilot.domain.audio import LegFormat, MediaFrame, MediaGap
 from copilot.domain.errors import RemoteProtocolError
@@ -65,7 +65,7 @@ class ChunkedTrack:
             timestamp_ms, audio = self.held.pop(chunk)
             missing = self._missing(lost, timestamp_ms, len(audio) // self.leg.bytes_per_sample)
             if missing:
-                reason = "lost" if lost else "silence_suppressed"
+                reason: Literal["lost", "silence_suppressed"] = "lost" if lost else "silence_suppressed"
                 events.append(MediaGap(channel=self.leg.channel, start_sample=self.next_sample, samples=missing, reason=reason))
                 self.next_sample += missing
                 self.odd = b""

@@ -60,7 +60,9 @@ TELNYX: Final = Dialect(
     codecs={"pcmu": "pcmu", "pcma": "pcma", "l16": "pcm_s16le"},
     parties={"from": "ani", "to": "dnis", "call_session_id": "call_session_id", "client_state": "client_state"},
 )
-PLIVO: Final = Dialect(name="plivo", stream_key="streamId", call_key="callId", parameters_key="extra_headers", codecs=_X_NAMES, epoch_time=True)
+PLIVO: Final = Dialect(
+    name="plivo", stream_key="streamId", call_key="callId", parameters_key="extra_headers", codecs=_X_NAMES, epoch_time=True
+)
 EXOTEL: Final = Dialect(
     name="exotel",
     stream_key="stream_sid",

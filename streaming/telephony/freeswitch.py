@@ -38,10 +38,8 @@ class FreeSwitchProtocol(L16Protocol):
         except (ValueError, RecursionError):
             value = text
         if isinstance(value, dict):
-            metadata = loose_metadata(value)
-        else:
-            metadata = {"metadata": text} if 0 < len(text) <= MAX_METADATA_VALUE else {}
-        return self._call(metadata)
+            return self._call(loose_metadata(value))
+        return self._call({"metadata": text} if 0 < len(text) <= MAX_METADATA_VALUE else {})
 
     def _begin_unannounced(self) -> CallStart:
         return self._call({})

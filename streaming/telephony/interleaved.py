@@ -41,7 +41,9 @@ class InterleavedAudio:
         if not samples:
             return []
         start = self._advance(samples)
-        return [MediaFrame(channel=leg.channel, start_sample=start, payload=self._part(buffer, index)) for index, leg in enumerate(self.legs)]
+        return [
+            MediaFrame(channel=leg.channel, start_sample=start, payload=self._part(buffer, index)) for index, leg in enumerate(self.legs)
+        ]
 
     def gap(self, samples: int, reason: Literal["lost", "paused", "silence_suppressed", "reconnect"]) -> list[MediaGap]:
         """Moves the clock of every leg over audio that is missing."""

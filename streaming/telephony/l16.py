@@ -76,9 +76,10 @@ class L16Protocol(ListenOnly, ABC):
         if self._audio is not None:
             self._need_accepted()
             return [*self._audio.receive(data)]
-        start = self._begin_unannounced()
-        assert self._audio is not None
-        return [start, *self._audio.receive(data)]
+        return [self._begin_unannounced(), *self._first_audio(data)]
+
+    def _first_audio(self, data: bytes) -> list[TelephonyEvent]:
+        return [*self._audio.receive(data)] if self._audio is not None else []
 
     def receive_eof(self) -> list[TelephonyEvent]:
         self._stopped = True

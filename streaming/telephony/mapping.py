@@ -27,9 +27,9 @@ def check_mapping(keys: Mapping[str, str], integration: str) -> None:
 def mapped(start: CallStart, keys: Mapping[str, str], fresh_id: str) -> CallStart:
     """``start`` with the peer's values under our names, and with an id: the mapped one, else its own, else ``fresh_id``.
 
-    ``keys`` maps our names to the peer's (``{"call_id": "variables.uuid", "ani": "from"}``; nested objects have dotted names). A value moves:
-    its old name is gone. At most 32 entries stay, ours first. Raises RemoteProtocolError (1007) when the key that names the call is missing
-    or no call id, or the language is none of ours.
+    ``keys`` maps our names to the peer's (``{"call_id": "variables.uuid", "ani": "from"}``; nested objects have dotted names). A value
+    moves: its old name is gone. At most 32 entries stay, ours first. Raises RemoteProtocolError (1007) when the key that names the call is
+    missing or no call id, or the language is none of ours.
     """
     ours = {name: start.metadata[key] for name, key in keys.items() if key in start.metadata}
     external_id = start.external_id or fresh_id

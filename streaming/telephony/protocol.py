@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from copilot.domain.audio import CallStart, ChannelName, TelephonyEvent
+from copilot.domain.audio import CHANNELS, CallStart, ChannelName, TelephonyEvent
 from copilot.domain.errors import ConfigError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
@@ -176,9 +176,7 @@ PROTOCOLS: Mapping[str, ProtocolSpec] = {
     "freeswitch": ProtocolSpec(
         make=lambda roles, opening: FreeSwitchProtocol(roles, opening.query), subprotocols=(freeswitch.SUBPROTOCOL,), tracks=_PARTIES
     ),
-    "jambonz": ProtocolSpec(
-        make=lambda roles, _opening: JambonzProtocol(roles), subprotocols=(jambonz.SUBPROTOCOL,), tracks=_PARTIES
-    ),
+    "jambonz": ProtocolSpec(make=lambda roles, _opening: JambonzProtocol(roles), subprotocols=(jambonz.SUBPROTOCOL,), tracks=_PARTIES),
     "vonage": ProtocolSpec(make=lambda roles, _opening: VonageProtocol(roles), tracks=_PARTIES),
 }
 

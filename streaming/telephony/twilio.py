@@ -131,7 +131,9 @@ class TwilioProtocol(ListenOnly):
         language = language_of(metadata.get("language"))
         self._tracks = {name: ChunkedTrack(LegFormat(channel=self._roles[name], encoding=encoding, sample_rate_hz=rate)) for name in tracks}
         self._stream = stream
-        return CallStart(external_id=call_id, legs=tuple(track.leg for track in self._tracks.values()), language=language, metadata=metadata)
+        return CallStart(
+            external_id=call_id, legs=tuple(track.leg for track in self._tracks.values()), language=language, metadata=metadata
+        )
 
     def _format(self, media: dict[str, Any]) -> tuple[Encoding, int]:
         words = self._dialect
