@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from copilot.domain.audio import CallStart, ChannelName, TelephonyEvent
+from copilot.domain.audio import CHANNELS, CallStart, ChannelName, TelephonyEvent
 from copilot.domain.errors import ConfigError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.telephony import freeswitch, jambonz
+from streaming.telephony.auto import DETECTABLE, AutoProtocol
+from streaming.telephony.dialects import DIALECTS, TWILIO, Dialect
+from streaming.telephony.freeswitch import FreeSwitchProtocol
+from streaming.telephony.jambonz import JambonzProtocol
+from streaming.telephony.l16 import DEFAULT_ROLES as L16_ROLES
 from streaming.telephony.rawpcm import RawPcmProtocol
 from streaming.telephony.twilio import TwilioProtocol
+from streaming.telephony.vonage import VonageProtocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +151,35 @@ class ProtocolSpec:
     make: ProtocolFactory
     transport: Literal["websocket", "tcp"] = "websocket"
     subprotocols: tuple[str, ...] = ()
+    tracks: tuple[str, ...] = ()
+    """What the peer calls the legs that ``channel_roles`` may name."""
 
+
+def _media_streams(dialect: Dialect) -> ProtocolSpec:
+    return ProtocolSpec(make=lambda roles, _opening: TwilioProtocol(roles, dialect), tracks=tuple(TWILIO.roles))
+
+
+def _auto(roles: Mapping[str, ChannelName], opening: Opening) -> TelephonyProtocol:
+    def make(name: str) -> TelephonyProtocol:
+        known = PROTOCOLS[name].tracks
+        return make_protocol(name, {track: role for track, role in roles.items() if track in known}, opening)
+
+    for name in DETECTABLE:  # roles that cannot work are said when the integration is checked, not when a peer comes
+        make(name)
+    return AutoProtocol(opening.subprotocol, make)
+
+
+_PARTIES = tuple(L16_ROLES)
 
 PROTOCOLS: Mapping[str, ProtocolSpec] = {
-    "raw": ProtocolSpec(make=lambda roles, _opening: RawPcmProtocol(roles)),
-    "twilio": ProtocolSpec(make=lambda roles, _opening: TwilioProtocol(roles)),
+    "raw": ProtocolSpec(make=lambda roles, _opening: RawPcmProtocol(roles), tracks=CHANNELS),
+    **{name: _media_streams(dialect) for name, dialect in DIALECTS.items()},
+    "auto": ProtocolSpec(make=_auto, subprotocols=(freeswitch.SUBPROTOCOL, jambonz.SUBPROTOCOL)),
+    "freeswitch": ProtocolSpec(
+        make=lambda roles, opening: FreeSwitchProtocol(roles, opening.query), subprotocols=(freeswitch.SUBPROTOCOL,), tracks=_PARTIES
+    ),
+    "jambonz": ProtocolSpec(make=lambda roles, _opening: JambonzProtocol(roles), subprotocols=(jambonz.SUBPROTOCOL,), tracks=_PARTIES),
+    "vonage": ProtocolSpec(make=lambda roles, _opening: VonageProtocol(roles), tracks=_PARTIES),
 }
 
 
