@@ -27,6 +27,7 @@ class Opening:
 
     ``legs`` are the integration's legs that arrive on connections of their own (empty: a connection carries the whole call).
     ``events`` is the integration's wish to have transcripts and suggestions sent back, for protocols in which the peer cannot ask.
+    ``refused``: the peer may not call, for this reason, and its parser must say so in the protocol's own way.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Opening:
     subprotocol: str | None = None
     legs: tuple[ChannelName, ...] = ()
     events: bool = False
+    refused: str = ""
 
 
 class TelephonyProtocol(Protocol):

@@ -10,7 +10,7 @@ import pytest
 
 from copilot.domain.errors import RemoteProtocolError
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
-from streaming import connection, gateway
+from streaming import connection, gateway, switchboard
 from streaming.telephony import interleaved, messages
 from streaming.telephony.protocol import make_protocol
 
@@ -48,8 +48,9 @@ def test_every_close_code_is_in_the_table():
         connection.NOTHING_TO_RESUME,
         connection.TIMED_OUT,
         connection.CONFLICT,
-        gateway.RESTART,
-        gateway.TAKEN_OVER,
+        connection.NOT_ANNOUNCED,
+        connection.RESTART,
+        switchboard.TAKEN_OVER,
     }
     assert listed == ours
 
