@@ -14,7 +14,7 @@ from typing import Any, Final
 from copilot.domain.audio import CallStart, ChannelName
 from copilot.domain.ids import is_call_id
 from streaming.telephony.l16 import L16Protocol, mix_of, rate_of
-from streaming.telephony.messages import MAX_METADATA_VALUE, language_of, loose_metadata
+from streaming.telephony.messages import language_of, loose_metadata
 
 SUBPROTOCOL: Final = "audio.drachtio.org"
 """Of mod_audio_fork, unless its environment names another; mod_audio_stream offers none."""
@@ -39,7 +39,7 @@ class FreeSwitchProtocol(L16Protocol):
             value = text
         if isinstance(value, dict):
             return self._call(loose_metadata(value))
-        return self._call({"metadata": text} if 0 < len(text) <= MAX_METADATA_VALUE else {})
+        return self._call(loose_metadata({"metadata": text} if text else {}))
 
     def _begin_unannounced(self) -> CallStart:
         return self._call({})

@@ -82,8 +82,9 @@ class L16Protocol(ListenOnly, ABC):
         return [*self._audio.receive(data)] if self._audio is not None else []
 
     def receive_eof(self) -> list[TelephonyEvent]:
+        over = self._stopped or self._audio is None
         self._stopped = True
-        return []
+        return [] if over else [CallStop(reason="hangup")]  # an orderly close is these peers' own ending
 
     def accept(self, call_id: str, *, heard_samples: int = 0, resume_window_ms: int = 0) -> list[TelephonyEvent]:
         del call_id, heard_samples, resume_window_ms  # nothing may be told to this peer

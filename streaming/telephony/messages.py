@@ -36,10 +36,15 @@ def parse_object(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", message)
 
 
+def is_plain(text: str) -> bool:
+    """True if the text can be stored and sent on: JSON also escapes halves of surrogate pairs and NUL, which UTF-8 and databases refuse."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def need_str(message: dict[str, Any], key: str, where: str) -> str:
     """The non-empty string ``message[key]`` of at most 512 characters."""
     value = message.get(key)
-    if not isinstance(value, str) or not value or len(value) > MAX_METADATA_VALUE:
+    if not isinstance(value, str) or not value or len(value) > MAX_METADATA_VALUE or not is_plain(value):
         raise RemoteProtocolError(f'"{where}" needs "{key}" as a non-empty string.', code=BAD_PAYLOAD)
     return value
 
@@ -64,7 +69,13 @@ def flat_metadata(value: object, where: str) -> dict[str, str]:
             item = "true" if item else "false"  # noqa: PLW2901 - the JSON spelling, not Python's
         elif isinstance(item, int | float):
             item = str(item)  # noqa: PLW2901
-        if not isinstance(item, str) or not key or len(key) > MAX_METADATA_KEY or len(item) > MAX_METADATA_VALUE:
+        if (
+            not isinstance(item, str)
+            or not key
+            or len(key) > MAX_METADATA_KEY
+            or len(item) > MAX_METADATA_VALUE
+            or not is_plain(key + item)
+        ):
             raise RemoteProtocolError(
                 f'"{where}" must hold strings: keys of at most {MAX_METADATA_KEY}, values of at most {MAX_METADATA_VALUE} characters.',
                 code=BAD_PAYLOAD,
@@ -84,13 +95,13 @@ def loose_metadata(value: Mapping[str, object]) -> dict[str, str]:
         prefix, depth, level = waiting.pop(0)
         for name, item in level.items():
             key = prefix + name
-            if len(flat) >= MAX_LOOSE_ENTRIES or not name or len(key) > MAX_METADATA_KEY:
+            if len(flat) >= MAX_LOOSE_ENTRIES or not name or len(key) > MAX_METADATA_KEY or not is_plain(key):
                 continue
             if isinstance(item, dict) and depth < 2:
                 waiting.append((key + ".", depth + 1, item))
             elif isinstance(item, bool):
                 flat[key] = "true" if item else "false"
-            elif isinstance(item, int | float | str) and len(text := str(item)) <= MAX_METADATA_VALUE:
+            elif isinstance(item, int | float | str) and len(text := str(item)) <= MAX_METADATA_VALUE and is_plain(text):
                 flat[key] = text
     return flat
 

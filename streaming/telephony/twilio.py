@@ -26,6 +26,7 @@ from streaming.telephony.messages import (
     PROTOCOL_VIOLATION,
     UNSUPPORTED,
     flat_metadata,
+    is_plain,
     language_of,
     need_object,
     need_str,
@@ -126,7 +127,7 @@ class TwilioProtocol(ListenOnly):
         metadata = flat_metadata(_header_pairs(given) if isinstance(given, str) else given, words.parameters_key)
         for key, name in words.parties.items():
             value = start.get(key)
-            if isinstance(value, str) and 0 < len(value) <= MAX_METADATA_VALUE:
+            if isinstance(value, str) and 0 < len(value) <= MAX_METADATA_VALUE and is_plain(value):
                 metadata.setdefault(name, value)
         language = language_of(metadata.get("language"))
         self._tracks = {name: ChunkedTrack(LegFormat(channel=self._roles[name], encoding=encoding, sample_rate_hz=rate)) for name in tracks}
