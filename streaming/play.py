@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
+from urllib.parse import urlencode
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
 
 from copilot.domain.audio import Encoding
 from copilot.domain.errors import (
@@ -30,12 +30,8 @@ from copilot.domain.errors import (
     RemoteProtocolError,
     Unauthenticated,
 )
-from streaming.telephony import g711
+from streaming.callers import CALLERS, FRAME_MS, Caller, CallerSpec, Recording
 
-PlayProtocol = Literal["raw", "twilio"]
-FRAME_MS: Final = 20
-_CHANNELS: Final = ("customer", "agent")
-_TRACKS: Final = ("inbound", "outbound")
 _WIRE_OF_FILE: Final[Mapping[str, Encoding]] = {"ULAW": "pcmu", "ALAW": "pcma"}
 _ERROR_OF_STATUS: Final[Mapping[int, type[CopilotError]]] = {
     401: Unauthenticated,
@@ -56,21 +52,8 @@ class PlayResult:
     close_code: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """Samples [n, channels] at 8 or 16 kHz and the codec they go out in."""
-
-    samples: NDArray[np.int16]
-    rate_hz: int
-    encoding: Encoding
-
-    @property
-    def channels(self) -> int:
-        return int(self.samples.shape[1])
-
-
-def load_recording(file: Path, protocol: PlayProtocol) -> Recording:
-    """Reads any file that libsndfile reads. Twilio gets 8 kHz μ-law; raw keeps 8 and 16 kHz and G.711, and resamples the rest to 16 kHz.
+def load_recording(file: Path, spec: CallerSpec) -> Recording:
+    """Reads any file that libsndfile reads, in a rate and codec that the protocol carries; G.711 stays as it is where it may.
 
     Raises InvalidInput for what is no audio or has more than two channels.
     """
@@ -81,11 +64,11 @@ def load_recording(file: Path, protocol: PlayProtocol) -> Recording:
         raise InvalidInput(f"{file} cannot be read as audio: give a WAV, FLAC or other sound file.") from error
     if samples.shape[1] > 2 or not len(samples):
         raise InvalidInput(f"{file} must have some audio in one or two channels (customer, agent).")
-    wanted = 8_000 if protocol == "twilio" else rate if rate in (8_000, 16_000) else 16_000
+    wanted = rate if rate in spec.rates_hz else spec.rates_hz[0]
     if rate != wanted:
         samples = soxr.resample(samples, rate, wanted)
-    encoding: Encoding = "pcmu" if protocol == "twilio" else _WIRE_OF_FILE.get(info.subtype, "pcm_s16le")
-    return Recording(samples=np.ascontiguousarray(samples, dtype=np.int16), rate_hz=wanted, encoding=encoding)
+    encoding: Encoding = spec.encoding or _WIRE_OF_FILE.get(info.subtype, "pcm_s16le")
+    return Recording(samples=np.ascontiguousarray(samples[:, : spec.channels], dtype=np.int16), rate_hz=wanted, encoding=encoding)
 
 
 async def play(
@@ -102,21 +85,30 @@ async def play(
 ) -> PlayResult:
     """Sends ``file`` as a call and waits until the server has closed it. Frames are due at start + n · 20 ms / ``speed``, late or not.
 
-    ``on_event`` gets ``{"type": "playing"}`` as the first frame goes out, then what the server says (raw only: transcripts, ``stopped``).
+    A protocol that carries one channel gets the first. ``on_event`` gets ``{"type": "playing"}`` as the first frame goes out, then what the
+    server says (raw only: transcripts, ``stopped``).
     Raises InvalidInput, ConfigError (protocol, url), EngineError (no connection), and for refusals Unauthenticated, Forbidden, NotFound,
     Conflict, Overloaded or RemoteProtocolError with the server's sentence.
     """
-    if protocol not in ("raw", "twilio"):
-        raise ConfigError(f"Unknown protocol {protocol!r}: use raw or twilio.")
-    recording = await asyncio.to_thread(load_recording, Path(file), cast("PlayProtocol", protocol))
+    spec = CALLERS.get(protocol)
+    if spec is None:
+        raise ConfigError(f"Unknown protocol {protocol!r}: use one of {', '.join(sorted(CALLERS))}.")
+    recording = await asyncio.to_thread(load_recording, Path(file), spec)
     tell = on_event or (lambda _event: None)
-    sender = _Twilio if protocol == "twilio" else _Raw
+    caller = spec.make(recording, call_id, {"language": language} | dict(metadata or {}))
+    query = urlencode(spec.query(recording, call_id))
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with connect(
-            url, additional_headers=headers, compression=None, proxy=None, open_timeout=20, user_agent_header=None
+            f"{url}{'&' if '?' in url else '?'}{query}" if query else url,
+            additional_headers=headers,
+            subprotocols=[Subprotocol(spec.subprotocol)] if spec.subprotocol else None,
+            compression=None,
+            proxy=None,
+            open_timeout=20,
+            user_agent_header=None,
         ) as websocket:
-            return await _converse(websocket, recording, sender(recording, call_id, dict(metadata or {}), language), tell, speed)
+            return await _converse(websocket, recording, caller, tell, speed)
     except InvalidStatus as refused:
         status = refused.response.status_code
         body = (refused.response.body or b"").decode(errors="replace").strip()
@@ -128,7 +120,7 @@ async def play(
 
 
 async def _converse(
-    websocket: ClientConnection, recording: Recording, sender: _Raw | _Twilio, tell: Callable[[dict[str, Any]], None], speed: float
+    websocket: ClientConnection, recording: Recording, caller: Caller, tell: Callable[[dict[str, Any]], None], speed: float
 ) -> PlayResult:
     events = 0
     ready = asyncio.Event()
@@ -146,15 +138,15 @@ async def _converse(
     late = 0.0
     loop = asyncio.get_running_loop()
     try:
-        for message in sender.opening():
+        for message in caller.opening():
             await websocket.send(message)
-        if sender.answers:
+        if caller.answers:
             waiting = asyncio.create_task(ready.wait())
             await asyncio.wait({waiting, listening}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
         tell({"type": "playing"})
         began = loop.time()
-        for number, messages in enumerate(sender.frames()):
+        for number, messages in enumerate(caller.frames()):
             due = began + number * FRAME_MS / 1000 / speed
             wait = due - loop.time()
             if wait > 0:
@@ -162,9 +154,10 @@ async def _converse(
             late = max(late, loop.time() - due)
             for piece in messages:
                 await websocket.send(piece)
-        for message in sender.closing():
+        for message in caller.closing():
             await websocket.send(message)
-        await asyncio.wait({listening}, timeout=120)
+        if not caller.hangs_up:
+            await asyncio.wait({listening}, timeout=120)
     except ConnectionClosed:
         pass  # the close frame, looked at below, says why
     finally:
@@ -180,81 +173,3 @@ async def _converse(
         raise RemoteProtocolError(sentence, code=code)
     duration_ms = len(recording.samples) * 1000 // recording.rate_hz
     return PlayResult(duration_ms=duration_ms, late_ms=late * 1000, events=events, close_code=code)
-
-
-class _Raw:
-    """Speaks our own protocol (docs/reference/raw-protocol.md)."""
-
-    answers = True
-
-    def __init__(self, recording: Recording, call_id: str, metadata: dict[str, str], language: str) -> None:
-        self._recording = recording
-        self._start = {
-            "type": "start",
-            "call_id": call_id,
-            "channels": list(_CHANNELS[: recording.channels]),
-            "encoding": recording.encoding,
-            "sample_rate": recording.rate_hz,
-            "language": language,
-            "metadata": metadata,
-            "events": True,
-        }
-
-    def opening(self) -> Iterator[str]:
-        yield json.dumps(self._start)
-
-    def frames(self) -> Iterator[list[str | bytes]]:
-        step = self._recording.rate_hz * FRAME_MS // 1000
-        for at in range(0, len(self._recording.samples), step):
-            # Row by row: that is the interleaving.
-            yield [g711.encode(self._recording.samples[at : at + step].reshape(-1), self._recording.encoding)]
-
-    def closing(self) -> Iterator[str]:
-        yield '{"type":"stop"}'
-
-
-class _Twilio:
-    """Speaks as Twilio Media Streams does, both tracks."""
-
-    answers = False
-
-    def __init__(self, recording: Recording, call_id: str, metadata: dict[str, str], language: str) -> None:
-        self._recording = recording
-        self._call_id = call_id
-        self._metadata = {"language": language} | metadata
-        self._stream = f"MZ{call_id}"
-        self._sequence = 0
-
-    def opening(self) -> Iterator[str]:
-        yield '{"event":"connected","protocol":"Call","version":"1.0.0"}'
-        start = {
-            "accountSid": "AC0",
-            "streamSid": self._stream,
-            "callSid": self._call_id,
-            "tracks": list(_TRACKS[: self._recording.channels]),
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": self._metadata,
-        }
-        yield self._message("start", start)
-
-    def frames(self) -> Iterator[list[str | bytes]]:
-        step = self._recording.rate_hz * FRAME_MS // 1000
-        for chunk, at in enumerate(range(0, len(self._recording.samples), step)):
-            messages: list[str | bytes] = []
-            for channel in range(self._recording.channels):
-                audio = g711.encode(self._recording.samples[at : at + step, channel], "pcmu")
-                media = {
-                    "track": _TRACKS[channel],
-                    "chunk": str(chunk + 1),
-                    "timestamp": str(chunk * FRAME_MS),
-                    "payload": base64.b64encode(audio).decode(),
-                }
-                messages.append(self._message("media", media))
-            yield messages
-
-    def closing(self) -> Iterator[str]:
-        yield self._message("stop", {"accountSid": "AC0", "callSid": self._call_id})
-
-    def _message(self, event: str, body: dict[str, Any]) -> str:
-        self._sequence += 1
-        return json.dumps({"event": event, "sequenceNumber": str(self._sequence), event: body, "streamSid": self._stream})

@@ -16,7 +16,9 @@ from copilot.cli.output import Json, print_line
 def play(
     file: Annotated[Path, typer.Argument(help="Audio file with one or two channels (customer left, agent right).")],
     url: Annotated[str, typer.Option("--url", help="Telephony websocket, e.g. ws://127.0.0.1:8765/v1/twilio.")],
-    protocol: Annotated[str, typer.Option("--protocol", help="raw or twilio.")] = "raw",
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="What the server's path speaks: raw, twilio, freeswitch, jambonz, vonage …")
+    ] = "raw",
     call_id: Annotated[str, typer.Option("--call-id", help="Call id (default: a new one).")] = "",
     agent: Annotated[str, typer.Option("--agent", help="User name of the agent whose sidebar shows the call.")] = "",
     language: Language = "zh",
