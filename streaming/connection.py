@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
 
 import structlog
 
@@ -18,6 +19,8 @@ from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
 from streaming.announcements import Announcement
 from streaming.handshake import IntegrationConfig
 from streaming.seat import Seat
+from streaming.telephony.auto import AutoProtocol
+from streaming.telephony.mapping import mapped
 from streaming.telephony.protocol import TelephonyProtocol
 from streaming.wire import Wire, WireClosed
 
@@ -80,6 +83,7 @@ class Connection:
         self._limits = limits
         self._parser = parser
         self._seat: Seat | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._answers: deque[str | bytes] = deque()
         self._answer_waiting = asyncio.Event()
         self._answers_gone = asyncio.Event()
@@ -101,9 +105,9 @@ class Connection:
 
     async def run(self) -> None:
         """Returns when the connection is closed and its call, if it is still its own, is ended or parked."""
-        tasks = [asyncio.create_task(self._send_answers(), name="telephony-answers")]
-        if self._parser.timed_by_arrival or self._parser.keep_alive_s is not None:
-            tasks.append(asyncio.create_task(self._tick(), name="telephony-tick"))
+        self._tasks.append(asyncio.create_task(self._send_answers(), name="telephony-answers"))
+        if self._ticks:
+            self._tasks.append(asyncio.create_task(self._tick(), name="telephony-tick"))
         reason, code, message, may_return = "error", NORMAL, "", False
         try:
             reason = await self._converse()
@@ -151,9 +155,13 @@ class Connection:
                 await self._farewell()
         finally:
             self.detached.set()
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
             await self._wire.close(code, message)
+
+    @property
+    def _ticks(self) -> bool:
+        return self._parser.timed_by_arrival or self._parser.keep_alive_s is not None
 
     # ------------------------------------------------------------------ conversation
 
@@ -165,7 +173,7 @@ class Connection:
         start, *rest = events
         if not isinstance(start, CallStart):
             raise RemoteProtocolError("The first event of a connection must be its start.")
-        for event in (*await self._open(start), *rest):
+        for event in (*await self._open(self._mapped(start)), *rest):
             if isinstance(event, CallStop):
                 return event.reason
             await self._take(event)
@@ -231,7 +239,7 @@ class Connection:
                 anew = self._parser.start_anew()
                 if anew is None:
                     raise
-                start = anew
+                start = self._mapped(anew)
         if self._seat is None:
             found = self._gateway.announcement_of(self, start)
             self._seat = await self._board.open_call(self, start, found, arrival=arrival)
@@ -247,12 +255,21 @@ class Connection:
         self._collect()
         return events
 
+    def _mapped(self, start: CallStart) -> CallStart:
+        return mapped(start, self.integration.metadata_keys, uuid4().hex)
+
     async def _take(self, event: TelephonyEvent) -> None:
         assert self._seat is not None
         await self._seat.receive(event)
 
     def _parse(self, message: str | bytes) -> list[TelephonyEvent]:
-        return self._parser.receive_text(message) if isinstance(message, str) else self._parser.receive_bytes(message)
+        events = self._parser.receive_text(message) if isinstance(message, str) else self._parser.receive_bytes(message)
+        if isinstance(self._parser, AutoProtocol) and self._parser.chosen is not None:
+            log.info("telephony_recognised", integration=self.integration.name, protocol=self._parser.name)
+            self._parser = self._parser.chosen
+            if self._ticks:
+                self._tasks.append(asyncio.create_task(self._tick(), name="telephony-tick"))
+        return events
 
     async def _tick(self) -> None:
         """What is due by the clock and not by a message."""

@@ -17,6 +17,7 @@ from copilot.domain.ids import OrgId
 from copilot.domain.ports.live import Integration
 from streaming.telephony import httpsig
 from streaming.telephony.admission import NonceCache, TrustedProxies
+from streaming.telephony.mapping import check_mapping
 from streaming.telephony.protocol import PROTOCOLS, Opening, TelephonyProtocol, make_protocol
 from streaming.telephony.twilio import signature_matches
 
@@ -34,8 +35,8 @@ class IntegrationConfig:
     as the password of Basic authentication with the integration's name as user, or (audiohook) as X-API-KEY. ``secrets[i]``, if it is not
     empty, is the base64 secret that requests with ``keys[i]`` must be signed with (audiohook). With ``twilio_auth_token`` a handshake
     signed for exactly ``public_url`` is accepted instead. ``client_certs`` are client certificates (as the proxy writes them into its
-    header) that need no key. ``channel_roles`` maps the peer's tracks or channel names to ours; ``legs`` are those that arrive on
-    connections of their own. ``announced``: only calls that were announced are admitted.
+    header) that need no key. ``channel_roles`` maps the peer's tracks or channel names to ours, ``metadata_keys`` our names of metadata
+    to the peer's; ``legs`` are those that arrive on connections of their own. ``announced``: only calls that were announced are admitted.
     """
 
     name: str
@@ -47,6 +48,7 @@ class IntegrationConfig:
     public_url: str = ""
     client_certs: tuple[str, ...] = ()
     channel_roles: Mapping[str, ChannelName] = field(default_factory=dict)
+    metadata_keys: Mapping[str, str] = field(default_factory=dict)
     legs: tuple[ChannelName, ...] = ()
     announced: bool = False
     events: bool = False
@@ -64,6 +66,7 @@ class IntegrationConfig:
     def check(self) -> None:
         """Raises ConfigError for a setting that cannot work."""
         self.parser()
+        check_mapping(self.metadata_keys, self.name)
         for key in self.keys:
             digest = key.removeprefix(_DIGEST)
             if not key.startswith(_DIGEST) or len(digest) != 64 or not all(c in "0123456789abcdef" for c in digest):

@@ -36,6 +36,10 @@ class L16Protocol(ListenOnly, ABC):
         self._accepted = False
         self._stopped = False
 
+    @property
+    def timed_by_arrival(self) -> bool:
+        return True  # FreeSWITCH and jambonz can pause a stream, and nothing on the wire says for how long
+
     @abstractmethod
     def _begin(self, text: str) -> CallStart:
         """The call that the first text announces. Raises RemoteProtocolError."""
