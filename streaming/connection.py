@@ -113,6 +113,7 @@ class Connection:
             reason = await self._converse()
             if reason == "hangup":
                 await self._hang_up()
+            may_return = reason == "peer_closed"
         except _Interrupted as interrupted:
             code, message = interrupted.code, str(interrupted)
             self._seat = None  # whoever interrupts takes care of the call
@@ -172,11 +173,11 @@ class Connection:
         start, *rest = events
         if not isinstance(start, CallStart):
             raise RemoteProtocolError("The first event of a connection must be its start.")
-        await self._open(mapped(start, self.integration.metadata_keys, uuid4().hex))
-        for event in rest:
+        for event in (*await self._open(mapped(start, self.integration.metadata_keys, uuid4().hex)), *rest):
             if isinstance(event, CallStop):
                 return event.reason
             await self._take(event)
+        self._collect()
         return await self._within(self._limits.idle_timeout_s, self._listen, "No audio came for {:g} s, so the call was ended.")
 
     async def _within(self, seconds: float, step: Callable[[], Awaitable[_T]], complaint: str) -> _T:
@@ -226,7 +227,8 @@ class Connection:
         if self._interruption is None and self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
 
-    async def _open(self, start: CallStart) -> None:
+    async def _open(self, start: CallStart) -> Sequence[TelephonyEvent]:
+        """Takes a seat on a call; what the parser had kept until then."""
         arrival = self._parser.timed_by_arrival
         heard = 0
         if self._parser.resumes_at is not None:
@@ -247,11 +249,11 @@ class Connection:
         if self._parser.wants_suggestions:
             ingest.listen(self._suggest)
         window_ms = round(self._limits.resume_window_s * 1000)
-        for event in self._parser.accept(ingest.call_id, heard_samples=heard, resume_window_ms=window_ms):
-            await self._take(event)
+        events = self._parser.accept(ingest.call_id, heard_samples=heard, resume_window_ms=window_ms)
         if self._seat.call.paused:
             self._parser.queue_pause(True)
         self._collect()
+        return events
 
     async def _take(self, event: TelephonyEvent) -> None:
         assert self._seat is not None

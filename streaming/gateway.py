@@ -194,10 +194,10 @@ class Gateway:
                 return None
         else:
             refusal = found
-        await self.audit(refusal.integration, self._config.proxies.client(remote, headers), f"{refusal.status}: {refusal.sentence}")
         if _is_told_in_protocol(refusal) and self._turned_away < MAX_TURNED_AWAY:
-            self._identified[websocket] = refusal
+            self._identified[websocket] = refusal  # its connection writes the audit line
             return None
+        await self.audit(refusal.integration, self._config.proxies.client(remote, headers), f"{refusal.status}: {refusal.sentence}")
         response = websocket.respond(http.HTTPStatus(refusal.status), refusal.sentence + "\n")
         if refusal.status == http.HTTPStatus.UNAUTHORIZED:
             response.headers["WWW-Authenticate"] = "Bearer"

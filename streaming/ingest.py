@@ -44,6 +44,8 @@ class ChannelPipeline(Protocol):
 
     def flush(self) -> list[PipelineEffect]: ...
 
+    def set_language(self, language: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRequest:
@@ -165,6 +167,11 @@ class CallIngest:
     def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
         """``tell`` gets every card that is offered to the agent from now on, masked."""
         self._handle.listen(tell)
+
+    def set_language(self, language: str) -> None:
+        """The call goes on in another language: for what is recognised from now on."""
+        for leg in self._legs.values():
+            leg.pipeline.set_language(language)
 
     async def receive(self, event: MediaFrame | MediaGap | Dtmf) -> None:
         """Takes the next event; waits only when the recording's writer is behind. Raises Conflict once another node owns the call."""

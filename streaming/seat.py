@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from copilot.domain.audio import ChannelName, MediaFrame, MediaGap, TelephonyEvent
+from copilot.domain.audio import ChannelName, LanguageChanged, MediaFrame, MediaGap, TelephonyEvent
 from streaming.handshake import IntegrationConfig
 from streaming.ingest import CallIngest
 from streaming.telephony.arrival import ArrivalClock
@@ -57,6 +57,8 @@ class Seat:
 
     async def receive(self, event: TelephonyEvent) -> None:
         """Hands an event of the parser to the call. Raises Conflict once another node owns it."""
+        if isinstance(event, LanguageChanged):
+            self.call.ingest.set_language(event.language)
         if not isinstance(event, MediaFrame | MediaGap):
             return  # key presses may be a PIN: they are neither kept nor told
         if self.channel is not None:

@@ -10,7 +10,11 @@ from copilot.domain.audio import CHANNELS, CallStart, ChannelName, TelephonyEven
 from copilot.domain.errors import ConfigError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
-from streaming.telephony import freeswitch, jambonz
+from streaming.telephony import asterisk_ws, freeswitch, jambonz
+from streaming.telephony.asterisk_ws import AsteriskWsProtocol
+from streaming.telephony.audiohook import DEFAULT_ROLES as AUDIOHOOK_ROLES
+from streaming.telephony.audiohook import AudioHookProtocol
+from streaming.telephony.audiosocket import AudioSocketProtocol
 from streaming.telephony.auto import DETECTABLE, AutoProtocol
 from streaming.telephony.dialects import DIALECTS, TWILIO, Dialect
 from streaming.telephony.freeswitch import FreeSwitchProtocol
@@ -171,9 +175,27 @@ def _auto(roles: Mapping[str, ChannelName], opening: Opening) -> TelephonyProtoc
 
 _PARTIES = tuple(L16_ROLES)
 
+
+def _audiohook(roles: Mapping[str, ChannelName], opening: Opening) -> TelephonyProtocol:
+    return AudioHookProtocol(
+        roles,
+        session=opening.headers.get("audiohook-session-id", ""),
+        organization=opening.headers.get("audiohook-organization-id", ""),
+        events=opening.events,
+        refused=opening.refused,
+    )
+
+
 PROTOCOLS: Mapping[str, ProtocolSpec] = {
     "raw": ProtocolSpec(make=lambda roles, _opening: RawPcmProtocol(roles), tracks=CHANNELS),
     **{name: _media_streams(dialect) for name, dialect in DIALECTS.items()},
+    "audiohook": ProtocolSpec(make=_audiohook, tracks=tuple(AUDIOHOOK_ROLES)),
+    "audiosocket": ProtocolSpec(make=lambda roles, _opening: AudioSocketProtocol(roles), transport="tcp", tracks=("media",)),
+    "asterisk": ProtocolSpec(
+        make=lambda roles, opening: AsteriskWsProtocol(roles, opening.legs),
+        subprotocols=(asterisk_ws.SUBPROTOCOL,),
+        tracks=("media", *CHANNELS),
+    ),
     "auto": ProtocolSpec(make=_auto, subprotocols=(freeswitch.SUBPROTOCOL, jambonz.SUBPROTOCOL)),
     "freeswitch": ProtocolSpec(
         make=lambda roles, opening: FreeSwitchProtocol(roles, opening.query), subprotocols=(freeswitch.SUBPROTOCOL,), tracks=_PARTIES
