@@ -7,73 +7,24 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from copilot.domain.audio import Encoding
-from streaming.telephony import freeswitch, g711, jambonz, vonage
+from streaming.asterisk_callers import AsteriskCaller, AudioSocketCaller
+from streaming.audiohook_caller import AudioHookCaller, audiohook_headers
+from streaming.calling import CHANNELS, FRAME_MS, Caller, CallerSpec, PlainCaller, Recording, basic_headers
+from streaming.telephony import asterisk_ws, freeswitch, g711, jambonz, vonage
 from streaming.telephony.dialects import EXOTEL, PLIVO, SIGNALWIRE, TELNYX, TWILIO, Dialect
 
-FRAME_MS: Final = 20
-CHANNELS: Final = ("customer", "agent")
 _TRACKS: Final = ("inbound", "outbound")
 _EPOCH_MS: Final = 1_705_312_200_000
 """Any moment: what counts is that it is not 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    """Samples [n, channels] and the rate and codec they go out in."""
-
-    samples: NDArray[np.int16]
-    rate_hz: int
-    encoding: Encoding
-
-    @property
-    def channels(self) -> int:
-        return int(self.samples.shape[1])
-
-    def frames(self) -> Iterator[NDArray[np.int16]]:
-        """20 ms each, the last one shorter."""
-        step = self.rate_hz * FRAME_MS // 1000
-        for at in range(0, len(self.samples), step):
-            yield self.samples[at : at + step]
-
-
-class Caller(Protocol):
-    """``answers``: the server says ``started`` before audio is due. ``hangs_up``: the peer closes the connection, not the server."""
-
-    answers: bool
-    hangs_up: bool
-
-    def opening(self) -> Iterator[str | bytes]: ...
-
-    def frames(self) -> Iterator[list[str | bytes]]: ...
-
-    def closing(self) -> Iterator[str | bytes]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerSpec:
-    """How to play with a protocol. ``rates_hz``: what it carries, the preferred first; other recordings are resampled to that.
-
-    ``encoding`` None: that of the file. ``channels``: the most it carries on one connection (further ones are left out).
-    ``query`` is added to the URL, since some peers can tell their format nowhere else.
-    """
-
-    make: Callable[[Recording, str, Mapping[str, str]], Caller]
-    rates_hz: tuple[int, ...] = (8_000,)
-    encoding: Encoding | None = "pcmu"
-    channels: int = 2
-    subprotocol: str | None = None
-    query: Callable[[Recording, str], Mapping[str, str]] = field(default=lambda _recording, _call_id: {})
-
-
-class RawCaller:
+class RawCaller(PlainCaller):
     """Our own protocol (docs/reference/raw-protocol.md)."""
 
     answers = True
@@ -105,7 +56,7 @@ class RawCaller:
         yield '{"type":"stop"}'
 
 
-class MediaStreamCaller:
+class MediaStreamCaller(PlainCaller):
     """Twilio Media Streams or a dialect of it, both tracks."""
 
     answers = False
@@ -167,7 +118,7 @@ class MediaStreamCaller:
         return json.dumps({"event": event, sequence_key: str(self._sequence), event: body, self._words.stream_key: self._stream} | more)
 
 
-class L16Caller:
+class L16Caller(PlainCaller):
     """FreeSWITCH's modules, jambonz and Vonage: one text, then L16 in binary messages of 20 ms; nothing or an empty message at the end."""
 
     answers = False
@@ -237,4 +188,17 @@ CALLERS: Mapping[str, CallerSpec] = {
         subprotocol=jambonz.SUBPROTOCOL,
     ),
     "vonage": CallerSpec(make=_vonage, rates_hz=(16_000, 8_000, 24_000), encoding="pcm_s16le", channels=1),
+    "audiohook": CallerSpec(make=AudioHookCaller, encoding="pcmu", headers=audiohook_headers),
+    "asterisk": CallerSpec(
+        make=AsteriskCaller,
+        rates_hz=(16_000, 8_000, 24_000, 48_000),
+        encoding="pcm_s16le",
+        channels=1,
+        per_leg=True,
+        subprotocol=asterisk_ws.SUBPROTOCOL,
+        headers=basic_headers,
+    ),
+    "audiosocket": CallerSpec(
+        make=AudioSocketCaller, rates_hz=(8_000, 16_000, 24_000, 48_000), encoding="pcm_s16le", channels=1, per_leg=True, transport="tcp"
+    ),
 }

@@ -173,7 +173,7 @@ class Connection:
         start, *rest = events
         if not isinstance(start, CallStart):
             raise RemoteProtocolError("The first event of a connection must be its start.")
-        for event in (*await self._open(mapped(start, self.integration.metadata_keys, uuid4().hex)), *rest):
+        for event in (*await self._open(self._mapped(start)), *rest):
             if isinstance(event, CallStop):
                 return event.reason
             await self._take(event)
@@ -239,7 +239,7 @@ class Connection:
                 anew = self._parser.start_anew()
                 if anew is None:
                     raise
-                start = anew
+                start = self._mapped(anew)
         if self._seat is None:
             found = self._gateway.announcement_of(self, start)
             self._seat = await self._board.open_call(self, start, found, arrival=arrival)
@@ -254,6 +254,9 @@ class Connection:
             self._parser.queue_pause(True)
         self._collect()
         return events
+
+    def _mapped(self, start: CallStart) -> CallStart:
+        return mapped(start, self.integration.metadata_keys, uuid4().hex)
 
     async def _take(self, event: TelephonyEvent) -> None:
         assert self._seat is not None

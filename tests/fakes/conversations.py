@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from copilot.domain.audio import CallStart, MediaFrame, MediaGap
-from streaming.callers import CALLERS, Recording
+from streaming.callers import CALLERS
+from streaming.calling import Recording
 from streaming.telephony import g711
 from streaming.telephony.protocol import PROTOCOLS, Opening, make_protocol
 
