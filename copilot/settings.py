@@ -59,6 +59,9 @@ class IntegrationSettings(_Section):
     channel_roles: dict[str, Literal["customer", "agent", "mixed"]] = Field(
         default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
     )
+    metadata_keys: dict[Literal["call_id", "agent", "customer", "ani", "dnis", "direction", "language"], str] = Field(
+        default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
+    )
     legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(
         (), description="Legs that arrive on connections of their own and make one call (asterisk)."
     )

@@ -42,6 +42,7 @@ def integration(settings: IntegrationSettings, org: str) -> IntegrationConfig:
         public_url=settings.public_url,
         client_certs=settings.client_certs,
         channel_roles=dict(settings.channel_roles),
+        metadata_keys={str(name): key for name, key in settings.metadata_keys.items()},
         legs=settings.legs,
         announced=settings.announced or settings.protocol == "audiosocket",
         events=settings.events,

@@ -124,7 +124,7 @@ class TwilioProtocol(ListenOnly):
         encoding, rate = self._format(need_object(start, words.format_key, "start"))
         tracks = _tracks(start.get("tracks")) if words.lists_tracks else list(self._roles)
         given = start.get(words.parameters_key, message.get(words.parameters_key))
-        metadata = flat_metadata(_header_pairs(given) if isinstance(given, str) else given, words.parameters_key)
+        metadata = flat_metadata(_parameters(given), words.parameters_key)
         for key, name in words.parties.items():
             value = start.get(key)
             if isinstance(value, str) and 0 < len(value) <= MAX_METADATA_VALUE and is_plain(value):
@@ -202,6 +202,13 @@ def _tracks(names: object) -> list[str]:
         if set(plain) <= set(TWILIO.roles) and len(set(plain)) == len(plain):
             return plain
     raise RemoteProtocolError('"tracks" must list inbound, outbound or both.', code=BAD_PAYLOAD)
+
+
+def _parameters(given: object) -> object:
+    """Custom parameters as an object, whatever they come as: a list of ``{name, value}``, or the text of Plivo's extra headers."""
+    if isinstance(given, list) and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in given):
+        return {item["name"]: item.get("value") for item in given}
+    return _header_pairs(given) if isinstance(given, str) else given
 
 
 def _header_pairs(text: str) -> dict[str, str]:

@@ -105,6 +105,15 @@ def test_telnyx():
     assert protocol.receive_text('{"event":"stop","stop":{"user_id":"x"}}') == [CallStop(reason="hangup")]
 
 
+def test_parameters_may_be_a_list_of_names_and_values():
+    start = TELNYX_START["start"] | {"custom_parameters": [{"name": "agent", "value": "li.na"}]}
+    (event,) = make_protocol("telnyx", {}).receive_text(json.dumps(TELNYX_START | {"start": start}))
+    assert event.metadata["agent"] == "li.na"
+    start = TELNYX_START["start"] | {"custom_parameters": [{"name": "agent", "value": {}}]}
+    with pytest.raises(RemoteProtocolError, match="custom_parameters"):
+        make_protocol("telnyx", {}).receive_text(json.dumps(TELNYX_START | {"start": start}))
+
+
 def test_the_roles_say_which_tracks_a_vendor_sends_that_does_not():
     (start,) = make_protocol("telnyx", {"inbound": "customer"}).receive_text(json.dumps(TELNYX_START))
     assert [leg.channel for leg in start.legs] == ["customer"]
