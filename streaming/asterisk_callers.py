@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 
-from streaming.calling import PlainCaller, Recording
+from streaming.calling import PlainCaller, Recording, uuid_of_name
 from streaming.telephony import audiosocket, g711
 from streaming.telephony.asterisk_ws import FORMATS, VARIABLE_PREFIX
 
@@ -44,7 +44,7 @@ class AsteriskCaller(PlainCaller):
 
 
 class AudioSocketCaller(PlainCaller):
-    """An AudioSocket stream; ``call_id`` is the UUID that was announced."""
+    """An AudioSocket stream; ``call_id`` is the UUID that was announced (another id stands for the same UUID each time)."""
 
     answers = False
     hangs_up = True
@@ -52,7 +52,7 @@ class AudioSocketCaller(PlainCaller):
     def __init__(self, recording: Recording, call_id: str, metadata: Mapping[str, str]) -> None:
         del metadata  # an announcement carries it
         self._recording = recording
-        self._identity = uuid.UUID(call_id).bytes
+        self._identity = uuid.UUID(uuid_of_name(call_id)).bytes
         self._kind = next(kind for kind, rate in audiosocket.RATES_HZ.items() if rate == recording.rate_hz)
 
     def opening(self) -> Iterator[str | bytes]:

@@ -14,23 +14,18 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from copilot.domain.errors import CopilotError, Forbidden, RemoteProtocolError
-from streaming.calling import Credentials, Recording
+from streaming.calling import Credentials, Recording, uuid_of_name
 from streaming.telephony import g711
 from streaming.telephony.audiohook_messages import NULL_ID, RATE_HZ, duration_of
 from streaming.telephony.httpsig import SignedRequest, sign
 
-_NAMESPACE = uuid.UUID("6d3d6a3c-4f3e-4a55-9a0b-0c7b6d2a9f11")
 _SIDES = ["external", "internal"]
 _PING_EVERY = 250
 """Frames of 20 ms: a ping every 5 s."""
 
 
-def session_of(call_id: str) -> str:
-    """The session id of a call: a UUID, always the same for a name."""
-    try:
-        return str(uuid.UUID(call_id))
-    except ValueError:
-        return str(uuid.uuid5(_NAMESPACE, call_id))
+session_of = uuid_of_name
+"""The session id of a call."""
 
 
 def audiohook_headers(credentials: Credentials) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
@@ -17,6 +18,17 @@ from copilot.domain.errors import CopilotError
 
 FRAME_MS: Final = 20
 CHANNELS: Final = ("customer", "agent")
+
+
+_NAMESPACE: Final = uuid.UUID("6d3d6a3c-4f3e-4a55-9a0b-0c7b6d2a9f11")
+
+
+def uuid_of_name(name: str) -> str:
+    """A UUID for protocols that want one: ``name`` if it is one, else always the same for a name."""
+    try:
+        return str(uuid.UUID(name))
+    except ValueError:
+        return str(uuid.uuid5(_NAMESPACE, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

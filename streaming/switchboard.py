@@ -73,12 +73,13 @@ class Switchboard:
             call = await self._begin(integration, start, connection)
             call.connections.append(connection)
             return self._seat(call, channel, arrival=arrival)
-        return await self._join(connection, start, legs, channel, arrival=arrival)
+        return await self._join(connection, start, legs, channel)
 
-    async def _join(
-        self, connection: Connection, start: CallStart, legs: tuple[ChannelName, ...], channel: ChannelName, *, arrival: bool
-    ) -> Seat:
-        """The leg's place on its call, which begins with the first of its legs: nobody waits to be heard."""
+    async def _join(self, connection: Connection, start: CallStart, legs: tuple[ChannelName, ...], channel: ChannelName) -> Seat:
+        """The leg's place on its call, which begins with the first of its legs: nobody waits to be heard.
+
+        Legs have no common clock of their own, so each is placed by its arrival.
+        """
         key = (connection.integration.name, start.external_id)
         form = start.legs[0]
         if channel not in legs:
@@ -102,7 +103,7 @@ class Switchboard:
             call.expiry.cancel()
             call.expiry = None
         call.connections.append(connection)
-        return self._seat(call, channel, arrival=arrival)
+        return self._seat(call, channel, arrival=True)
 
     @staticmethod
     def _check_format(legs: tuple[LegFormat, ...], form: LegFormat) -> None:

@@ -20,7 +20,7 @@ def told(parser, messages, *, accept=True):
     for message in messages:
         out = parser.receive_text(message) if isinstance(message, str) else parser.receive_bytes(message)
         if accept and any(isinstance(event, CallStart) for event in out):
-            parser.accept("c-1")
+            out = [*out, *parser.accept("c-1")]
         events += out
     return events
 
