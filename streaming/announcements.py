@@ -93,14 +93,11 @@ class AnnouncementBook:
             self._waiting[leg.leg_id] = (announcement, leg.channel)
         return announcement
 
-    def take(self, leg_id: str, now: float, integration: str | None = None) -> tuple[Announcement, ChannelName] | None:
-        """The call a leg belongs to, once: the next connection with this id is not known any more.
-
-        With ``integration``, what another one announced is left where it is.
-        """
+    def take(self, leg_id: str, now: float, integration: str) -> tuple[Announcement, ChannelName] | None:
+        """The call that ``integration`` announced a leg of, once: the next connection with this id is not known any more."""
         self._forget(now)
         found = self._waiting.get(leg_id)
-        if found is None or integration not in (None, found[0].integration):
+        if found is None or found[0].integration != integration:
             return None
         return self._waiting.pop(leg_id)
 

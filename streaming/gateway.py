@@ -271,13 +271,25 @@ class Gateway:
             uuids=integration.protocol == "audiosocket",
         )
 
+    async def pause(self, authorization: str, remote: str, call_id: str, *, paused: bool) -> Refusal | None:
+        """Card data is about to be spoken (or no longer) in a call of the integration whose key this is. Raises NotFound."""
+        everybody = self._config.integrations
+        concerned = [config for config in everybody if self.board.is_live(config.name, call_id)]
+        found = integration_of_key(authorization, concerned or everybody)
+        if isinstance(found, Refusal):
+            await self.audit(found.integration, remote, f"{found.status}: {found.sentence}")
+            return found
+        self.board.pause(found.name, call_id, paused=paused)
+        return None
+
     def identify(self, connection: Connection, leg_id: str) -> None:
         """A TCP peer said who it is: its integration is that of the announcement. Raises Forbidden."""
-        connection.found = self.board.announced(leg_id)
-        if connection.found is None:
-            raise Forbidden("This id was not announced, or its time is over: announce the call before it connects.")
-        name = connection.found[0].integration
-        connection.integration = next(config for config in self._config.integrations if config.name == name)
+        for integration in self._speaking("audiosocket"):
+            connection.found = self.board.announced(leg_id, integration.name)
+            if connection.found is not None:
+                connection.integration = integration
+                return
+        raise Forbidden("This id was not announced, or its time is over: announce the call before it connects.")
 
     def announcement_of(self, connection: Connection, start: CallStart) -> tuple[Announcement, ChannelName] | None:
         """What was announced of the call that begins here."""

@@ -45,8 +45,8 @@ class Switchboard:
 
     # ------------------------------------------------------------------ who may take a seat
 
-    def announced(self, leg_id: str, integration: str | None = None) -> tuple[Announcement, ChannelName] | None:
-        """The announcement of a leg, taken out of the book; only one made by ``integration``, if that is given."""
+    def announced(self, leg_id: str, integration: str) -> tuple[Announcement, ChannelName] | None:
+        """The announcement of a leg that ``integration`` made, taken out of the book."""
         return self._book.take(leg_id, self._services.clock.monotonic(), integration)
 
     async def open_call(
@@ -168,13 +168,18 @@ class Switchboard:
 
     # ------------------------------------------------------------------ pausing
 
+    def _find(self, integration: str, external_id: str) -> LiveCall | None:
+        return self.calls.get(self._aliases.get((integration, external_id), (integration, external_id)))
+
+    def is_live(self, integration: str, external_id: str) -> bool:
+        return self._find(integration, external_id) is not None
+
     def pause(self, integration: str, external_id: str, *, paused: bool) -> None:
         """Card data is being spoken (or no longer): the peer is asked to stop, and what it sends all the same is thrown away unheard.
 
         Raises NotFound.
         """
-        key = self._aliases.get((integration, external_id), (integration, external_id))
-        call = self.calls.get(key)
+        call = self._find(integration, external_id)
         if call is None:
             raise NotFound("There is no such live call.")
         call.paused = paused

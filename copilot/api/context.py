@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,8 +41,8 @@ class RecordingReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows; ``announce``
-    takes in a call that is about to connect (``copilot.api.telephony.Announce``)."""
+    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows;
+    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``."""
 
     people: SqlPeople
     signin: SqlSignIn
@@ -55,7 +55,7 @@ class ApiContext:
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     status: Callable[[], Json]
-    announce: Callable[..., Awaitable[Any]]
+    telephony: Any
     metrics: Metrics
     render_metrics: Callable[[], bytes]
     web_dir: Path

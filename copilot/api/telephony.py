@@ -1,10 +1,9 @@
-"""Calls announced by a telephone system before they connect. Authenticated by the integration's key, not by a person's session."""
+"""What a telephone system asks over HTTP: to announce a call, to pause one. Authenticated by its integration's key, not by a session."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from copilot.api.context import ApiContext
@@ -42,15 +41,27 @@ class AnnouncedCall(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announcing:
-    """Who announces: the Authorization header and the peer's address."""
+class Asking:
+    """Who asks: the Authorization header and the peer's address."""
 
     authorization: str
     remote: str
 
 
-Announce = Callable[[Announcing, CallToCome], Awaitable[AnnouncedCall]]
-"""Raises Unauthenticated, Forbidden, InvalidInput, Conflict, Overloaded."""
+class Pausing(BaseModel):
+    paused: bool
+
+
+class TelephoneSystem(Protocol):
+    """What a telephone system may ask of the telephony server of this node, with the key of its integration."""
+
+    async def announce(self, who: Asking, call: CallToCome) -> AnnouncedCall:
+        """Raises Unauthenticated, Forbidden, InvalidInput, Conflict, Overloaded."""
+        ...
+
+    async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
+        """Raises Unauthenticated, Forbidden, NotFound, Overloaded."""
+        ...
 
 
 def router(context: ApiContext) -> APIRouter:
@@ -63,10 +74,21 @@ def router(context: ApiContext) -> APIRouter:
         Each leg's id admits one connection, once, for `wait_s`. The announcement lives in the memory of this node: the call must connect
         to the same one.
         """
-        who = Announcing(
-            authorization=request.headers.get("authorization", ""), remote=request.client.host if request.client is not None else "unknown"
-        )
-        taken: AnnouncedCall = await context.announce(who, call)
+        taken: AnnouncedCall = await context.telephony.announce(_who(request), call)
         return taken
 
+    @routes.post("/telephony/calls/{call_id}/pause", status_code=204)
+    async def pause(request: Request, call_id: Annotated[str, Path(max_length=128)], wanted: Pausing) -> None:
+        """Stop hearing a live call while card data is spoken, and hear it again, with the key of the call's integration.
+
+        The telephone system is asked to stop sending, where its protocol knows that; what it sends all the same is neither recorded nor
+        recognised. `call_id` is the telephone system's own id of the call.
+        """
+        await context.telephony.pause(_who(request), call_id, paused=wanted.paused)
+
     return routes
+
+
+def _who(request: Request) -> Asking:
+    remote = request.client.host if request.client is not None else "unknown"
+    return Asking(authorization=request.headers.get("authorization", ""), remote=remote)

@@ -21,7 +21,7 @@ from copilot.assembly import engines
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings
-from copilot.assembly.telephony import Announcer
+from copilot.assembly.telephony import TelephoneSystems
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
@@ -71,7 +71,7 @@ class Server:
         self._dispatcher: Dispatcher | None = None
         self._after: AfterCall | None = None
         self._dropped_seen = 0
-        self._announcer = Announcer()
+        self._telephone_systems = TelephoneSystems()
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop."""
@@ -250,7 +250,7 @@ class Server:
         gateway = build_gateway(self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon)
         await gateway.start()
         self.telephony_port = gateway.port
-        self._announcer.gateway = gateway
+        self._telephone_systems.gateway = gateway
         try:
             yield gateway
         finally:
@@ -307,7 +307,7 @@ class Server:
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             status=self.status,
-            announce=self._announcer,
+            telephony=self._telephone_systems,
             metrics=self.metrics,
             render_metrics=self._render_metrics,
             web_dir=WEB_DIR,

@@ -14,14 +14,14 @@ from copilot.settings import IntegrationSettings, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from copilot.api.telephony import AnnouncedCall, Announcing, CallToCome
+    from copilot.api.telephony import AnnouncedCall, Asking, CallToCome
     from copilot.domain.clock import Clock
     from copilot.domain.ports.asr import Transcriber
     from copilot.domain.ports.live import CallSink
     from copilot.store.store import Store
     from streaming.asr.utterance import Finish
     from streaming.gateway import Gateway
-    from streaming.handshake import IntegrationConfig
+    from streaming.handshake import IntegrationConfig, Refusal
     from streaming.ingest import PipelineRequest
     from streaming.pipeline import ChannelPipeline
     from streaming.recording.recorder import Recorder
@@ -60,19 +60,17 @@ def _secret(integration_name: str, variable: str) -> str:
     return secret
 
 
-class Announcer:
-    """Hands announced calls to the gateway, once there is one. See ``copilot.api.telephony.Announce``."""
+class TelephoneSystems:
+    """What telephone systems ask over HTTP, handed to the gateway once there is one. See ``copilot.api.telephony.TelephoneSystem``."""
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
 
-    async def __call__(self, who: Announcing, call: CallToCome) -> AnnouncedCall:
+    async def announce(self, who: Asking, call: CallToCome) -> AnnouncedCall:
         from copilot.api.telephony import AnnouncedCall, AnnouncedLeg
         from streaming.handshake import Refusal
 
-        if self.gateway is None:
-            raise Overloaded("Telephony is not ready yet: try again in a moment.")
-        taken = await self.gateway.announce(
+        taken = await self._ready().announce(
             who.authorization,
             who.remote,
             call_id=call.call_id,
@@ -82,9 +80,23 @@ class Announcer:
             wait_s=call.wait_s,
         )
         if isinstance(taken, Refusal):
-            kinds: dict[int, type[CopilotError]] = {401: Unauthenticated, 403: Forbidden}
-            raise kinds.get(taken.status, Overloaded)(taken.sentence)
+            raise _error_of(taken)
         return AnnouncedCall(call_id=taken.call_id, legs=[AnnouncedLeg(id=leg.leg_id, channel=leg.channel) for leg in taken.legs])
+
+    async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
+        refusal = await self._ready().pause(who.authorization, who.remote, call_id, paused=paused)
+        if refusal is not None:
+            raise _error_of(refusal)
+
+    def _ready(self) -> Gateway:
+        if self.gateway is None:
+            raise Overloaded("Telephony is not ready yet: try again in a moment.")
+        return self.gateway
+
+
+def _error_of(refusal: Refusal) -> CopilotError:
+    kinds: dict[int, type[CopilotError]] = {401: Unauthenticated, 403: Forbidden}
+    return kinds.get(refusal.status, Overloaded)(refusal.sentence)
 
 
 class Pipelines:

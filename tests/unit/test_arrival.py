@@ -162,12 +162,12 @@ def test_an_announced_leg_is_known_once_and_for_a_while():
     first, second = call.legs
     assert uuid.UUID(first.leg_id).version == uuid.UUID(second.leg_id).version == 4
     assert call.channels == ("customer", "agent")
-    assert book.take(first.leg_id, 1.0) == (call, "customer")
-    assert book.take(first.leg_id, 1.0) is None
+    assert book.take(first.leg_id, 1.0, "pbx") == (call, "customer")
+    assert book.take(first.leg_id, 1.0, "pbx") is None
     assert book.take(second.leg_id, 1.0, "other") is None, "not another integration's"
     assert book.take(second.leg_id, 60.0, "pbx") == (call, "agent")
     late = announce(book, now=100.0)
-    assert book.take(late.legs[0].leg_id, 160.1) is None
+    assert book.take(late.legs[0].leg_id, 160.1, "pbx") is None
     assert len(book) == 0
 
 

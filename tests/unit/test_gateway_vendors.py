@@ -16,7 +16,7 @@ import soxr
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from copilot.assembly.telephony import Announcer
+from copilot.assembly.telephony import TelephoneSystems
 from copilot.domain.errors import ConfigError, EngineError, Forbidden, Overloaded, RemoteProtocolError
 from copilot.domain.events import SuggestionOffered
 from copilot.telemetry.clock import ManualClock
@@ -294,6 +294,16 @@ async def socket_to(bench, identity=None):
     return reader, writer
 
 
+def seats(bench, call_id):
+    return {c._seat.channel: c._seat for c in bench.gateway.board.calls["pbx", call_id].connections if c._seat is not None}
+
+
+def held(bench, call_id, channel):
+    """Frames that wait for their place in time."""
+    seat = seats(bench, call_id).get(channel)
+    return len(seat._clocks[channel]._held) if seat is not None else 0
+
+
 async def test_an_announced_call_of_two_streams(bench, call):
     file, samples = call
 
@@ -357,13 +367,12 @@ async def test_legs_are_placed_by_their_arrival(bench):
     bench.clock.advance(2.0)
     _, agent = await socket_to(bench, second)
     agent.write(frame(0x12, tone("东南西北")))
-    await until(lambda: len(bench.gateway.board.calls["pbx", "a-5"].connections) == 2)
-    await asyncio.sleep(0.05)
+    await until(lambda: held(bench, "a-5", "agent"))
     bench.clock.advance(0.3)
     await bench.heard("a-5", 2000)
     agent.write(frame(0x12, silence(600)))
     customer.write(frame(0x12, tone("春夏秋冬")))
-    await asyncio.sleep(0.05)
+    await until(lambda: held(bench, "a-5", "customer"))
     bench.clock.advance(0.3)
     await bench.heard("a-5", 2300)
     for writer in (customer, agent):
@@ -546,12 +555,12 @@ async def test_calls_are_announced_over_the_api(bench):
     from copilot.cli.play import announce
     from copilot.cli.reference import _Unused
 
-    announcer = Announcer()
+    systems = TelephoneSystems()
     fields = {name: _Unused() for name, field in ApiContext.__dataclass_fields__.items() if field.default_factory and field.init}
     context = ApiContext(
         **fields
         | {
-            "announce": announcer,
+            "telephony": systems,
             "web_dir": bench.recorder._config.spool_dir,
             "origins": (),
             "version": "1",
@@ -567,7 +576,7 @@ async def test_calls_are_announced_over_the_api(bench):
             return await client.post("/api/v1/telephony/calls", json=body | changes, headers={"Authorization": f"Bearer {key}"})
 
     assert (await post()).status_code == 503
-    announcer.gateway = bench.gateway
+    systems.gateway = bench.gateway
     answer = await post()
     assert answer.status_code == 201
     assert answer.json()["call_id"] == "h-1"
@@ -588,7 +597,23 @@ async def test_calls_are_announced_over_the_api(bench):
     _, writer = await socket_to(bench, answer.json()["legs"][1]["id"])
     writer.write(frame(0x12, tone("甲乙丙丁")))
     await bench.heard("h-1", 800)
+
+    async def pause(paused, key=KEY, call_id="h-1"):
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            body = {"paused": paused}
+            return (
+                await client.post(f"/api/v1/telephony/calls/{call_id}/pause", json=body, headers={"Authorization": f"Bearer {key}"})
+            ).status_code
+
+    assert [await pause(True, key="wrong"), await pause(True, call_id="h-9"), await pause(True)] == [403, 404, 204]
+    writer.write(frame(0x12, tone("东南西北")))
+    await until(lambda: seats(bench, "h-1")["agent"]._left_out)
+    assert await pause(False) == 204
+    writer.write(frame(0x12, silence(600)))
     writer.close()
-    assert (await bench.ended("h-1")).texts("agent") == ["甲乙丙丁"]
+    handle = await bench.ended("h-1")
+    assert handle.texts("agent") == ["甲乙丙丁"], "what was said in the pause is not heard"
+    assert ("gap", "agent", 800, 800, "paused") in handle.told
+    assert np.abs(bench.recording("h-1").pcm16("agent")[800 * 16 : 1600 * 16].astype(int)).max() == 0
     with pytest.raises(EngineError):
         await announce("http://127.0.0.1:1", KEY, "h-2", ["customer"], {})
