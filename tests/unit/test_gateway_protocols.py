@@ -7,43 +7,45 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import soxr
+from websockets.asyncio.client import connect
 
 from streaming.callers import CALLERS
 from streaming.handshake import IntegrationConfig, hashed_key
 from streaming.play import play
-from streaming.recording.reader import RecordingReader
-from streaming.recording.segment import ClearCipher
 from streaming.telephony import g711
+from streaming.telephony.auto import DETECTABLE
+from tests.fakes.conversations import CALL_ID
 from tests.fakes.tone_speech import silence, tone
 from tests.unit.test_gateway import KEY, anyio_backend, make_bench, stereo, the_rest  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.anyio
-NAMES = sorted(CALLERS)
+WEBSOCKETS = sorted(name for name, spec in CALLERS.items() if spec.transport == "websocket")
+WAYS = [(name, name) for name in WEBSOCKETS] + [(name, "auto") for name in sorted(DETECTABLE)]
 
 
 def integration(name, protocol=None, **changes):
     return IntegrationConfig(**{"name": name, "protocol": protocol or name, "org_id": "org", "keys": (hashed_key(KEY),), **changes})
 
 
-@pytest.mark.parametrize("path", ["own", "auto"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "path"), WAYS)
 async def test_the_samples_are_the_same_whatever_carried_them(make_bench, tmp_path, name, path):  # noqa: F811
     spec = CALLERS[name]
     rate = spec.rates_hz[0]
     pcm = stereo(silence(200) + tone("甲乙丙丁") + silence(500), silence(1000) + tone("东南西北") + silence(300))
     samples = np.frombuffer(pcm, "<i2").reshape(-1, 2)[:: 16_000 // rate]
     soundfile.write(tmp_path / "call.wav", samples, rate)
-    protocol = name if path == "own" else "auto"
-    async with make_bench(integrations=(integration("pbx", protocol),)) as bench:
-        url = bench.url(f"/v1/{protocol}/pbx")
-        await play(tmp_path / "call.wav", protocol=name, url=url, key=KEY, call_id="c-1", metadata={"agent": "lina"}, speed=20)
-        handle = await bench.ended("c-1")
+    legs = ("customer", "agent") if spec.per_leg else ()
+    async with make_bench(integrations=(integration("pbx", path, legs=legs),)) as bench:
+        url = bench.url(f"/v1/{path}/pbx")
+        await play(tmp_path / "call.wav", protocol=name, url=url, key=KEY, call_id=CALL_ID, metadata={"agent": "lina"}, speed=20)
+        handle = await bench.ended(CALL_ID)
         assert handle.ended == ("hangup", len(samples) * 1000 // rate)
         assert handle.start.metadata["agent"] == "lina"
         assert bench.sink.audits == []
-        reader = RecordingReader(bench.media, "org", "c-1", ClearCipher())
+        reader = bench.recording(CALL_ID)
         encoding = spec.encoding or "pcm_s16le"
-        for index, channel in enumerate(("customer", "agent")[: spec.channels]):
+        for index, channel in enumerate(("customer", "agent")[: 2 if spec.per_leg else spec.channels]):
             sent = g711.decode(g711.encode(np.ascontiguousarray(samples[:, index]), encoding), encoding)
             assert reader.pcm16(channel).tolist() == sent.tolist()
             leg = reader.leg(channel).leg
@@ -54,14 +56,12 @@ async def test_the_samples_are_the_same_whatever_carried_them(make_bench, tmp_pa
 @pytest.mark.parametrize("rate", [24_000, 32_000, 48_000])
 async def test_wide_audio_is_recorded_as_it_came_and_recognised_at_16_khz(make_bench, tmp_path, rate):  # noqa: F811
     narrow = np.frombuffer(stereo(silence(200) + tone("甲乙丙丁") + silence(500), silence(1000)), "<i2").reshape(-1, 2)
-    import soxr
-
     samples = soxr.resample(narrow, 16_000, rate)
     soundfile.write(tmp_path / "wide.wav", samples, rate)
     async with make_bench(integrations=(integration("pbx", "freeswitch"),)) as bench:
         await play(tmp_path / "wide.wav", protocol="freeswitch", url=bench.url("/v1/freeswitch"), key=KEY, call_id="c-1", speed=20)
         handle = await bench.ended("c-1")
-        leg = RecordingReader(bench.media, "org", "c-1", ClearCipher()).leg("customer")
+        leg = bench.recording("c-1").leg("customer")
         assert leg.leg.sample_rate_hz == rate
         assert abs(leg.duration_ms - len(narrow) // 16) <= 1
         assert handle.texts("customer") == ["甲乙丙丁"]
@@ -91,8 +91,6 @@ async def test_a_mapped_call_id_that_is_missing_is_refused_with_its_name(make_be
 
 
 async def test_subprotocols_are_agreed_to(make_bench):  # noqa: F811
-    from websockets.asyncio.client import connect
-
     async with make_bench(integrations=(integration("a", "jambonz"), integration("b", "auto"), integration("c", "vonage"))) as bench:
         for path, offered, agreed in (
             ("/v1/jambonz", "audio.jambonz.org", "audio.jambonz.org"),
