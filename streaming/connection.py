@@ -367,6 +367,7 @@ class Connection:
 
     async def _last_words(self) -> None:
         """Gives a peer that reads a moment to get what is queued."""
+        self._collect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._answers_gone.wait()

@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from copilot.domain.audio import CallStart, ChannelName
-from copilot.domain.errors import ConfigError, Forbidden, InvalidInput
+from copilot.domain.errors import ConfigError, Forbidden
 from streaming.announcements import Announcement, AnnouncementBook
 from streaming.connection import RESTART, Connection, ConnectionLimits
 from streaming.handshake import NONCE_KEEP_S, IntegrationConfig, Refusal, identify, integration_of_key
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 AUDITS_PER_MINUTE: Final = 120
 """Refusals beyond it are counted, not written: a scan must not fill the audit trail."""
+ANNOUNCED_PROTOCOLS: Final = ("audiosocket", "asterisk")
+"""The others say themselves what their calls are."""
 MAX_TURNED_AWAY: Final = 8
 """Peers at once that are told in their protocol, and not over HTTP, why they are refused."""
 
@@ -251,14 +253,13 @@ class Gateway:
         wait_s: float,
     ) -> Announcement | Refusal:
         """A call to come, announced with an integration's key. Raises InvalidInput, Conflict, Overloaded."""
-        found = integration_of_key(authorization, self._config.integrations)
+        announcing = [config for config in self._config.integrations if config.protocol in ANNOUNCED_PROTOCOLS]
+        found = integration_of_key(authorization, announcing)
         refusal = found if isinstance(found, Refusal) else self._no_room(found)
         if refusal is not None:
             await self.audit(refusal.integration, remote, f"{refusal.status}: {refusal.sentence}")
             return refusal
         integration = cast("IntegrationConfig", found)
-        if integration.protocol not in ("audiosocket", "asterisk"):
-            raise InvalidInput(f"Calls of the protocol {integration.protocol} say themselves what they are: they need no announcement.")
         return self._book.announce(
             integration.name,
             call_id=call_id,

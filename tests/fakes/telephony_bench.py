@@ -21,8 +21,8 @@ from tests.fakes.tone_speech import ToneVad
 class TelephonyBench:
     """Time stands still unless a test moves ``clock``."""
 
-    def __init__(self, tmp_path, **config):
-        self.sink, self.transcriber, self.clock = FakeSink(), FakeTranscriber(), ManualClock()
+    def __init__(self, tmp_path, clock=None, **config):
+        self.sink, self.transcriber, self.clock = FakeSink(), FakeTranscriber(), clock or ManualClock()
         self.media = open_media(str(tmp_path / "media"))
         self.recorder = Recorder(RecorderConfig(spool_dir=tmp_path / "spool"), self.media)
         self.languages = []
@@ -65,6 +65,7 @@ class TelephonyBench:
         await until(lambda: any(c.ingest.call_id == call_id and c.ingest.duration_ms >= ms for c in self.gateway.board.calls.values()))
 
     async def ended(self, call_id):
+        await until(lambda: call_id in self.sink.calls)
         async with asyncio.timeout(20):
             await self.sink.calls[call_id].over.wait()
         return self.sink.calls[call_id]
