@@ -101,6 +101,24 @@ async def test_a_call_without_an_id_gets_one_and_metadata_is_mapped(make_bench):
         assert handle.start.metadata == {"agent": "li.na", "ani": "+86"}
 
 
+async def test_two_websockets_of_vonage_make_one_call(make_bench):  # noqa: F811
+    async with make_bench(integrations=(integration("pbx", "vonage", legs=("customer", "agent")),)) as bench:
+        said = {"customer": tone("甲乙丙丁") + silence(600), "agent": silence(600) + tone("东南西北")}
+        async with bench.connect("/v1/vonage") as first, bench.connect("/v1/vonage") as second:
+            for websocket, channel in ((first, "customer"), (second, "agent")):
+                start = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000", "call_id": "CON-1", "channel": channel}
+                await websocket.send(json.dumps(start))
+            for websocket, channel in ((first, "customer"), (second, "agent")):
+                for at in range(0, len(said[channel]), 640):
+                    await websocket.send(said[channel][at : at + 640])
+            await bench.heard("CON-1", 1_400)
+        handle = await bench.ended("CON-1")
+        assert list(bench.sink.calls) == ["CON-1"]
+        assert handle.ended == ("hangup", 1_400)
+        assert handle.texts("customer") == ["甲乙丙丁"]
+        assert handle.texts("agent") == ["东南西北"]
+
+
 async def test_a_mapped_call_id_that_is_missing_is_refused_with_its_name(make_bench):  # noqa: F811
     async with make_bench(integrations=(integration("pbx", "freeswitch", metadata_keys={"call_id": "uuid"}),)) as bench:
         async with bench.connect("/v1/freeswitch") as websocket:
