@@ -25,6 +25,7 @@ from streaming.telephony.messages import (
     PROTOCOL_VIOLATION,
     TOO_BIG,
     UNSUPPORTED,
+    is_plain,
     language_of,
     loose_metadata,
     parse_object,
@@ -155,5 +156,5 @@ class AsteriskWsProtocol(ListenOnly):
         ours.pop("", None)
         rest = {name: value for name, value in found.items() if not name.startswith(VARIABLE_PREFIX) and name not in ours}
         about = {name: str(fields[name]) for name in ("channel", "channel_id") if isinstance(fields.get(name), str)}
-        everything = ours | {name: value[:512] for name, value in about.items() if name not in ours} | rest
+        everything = ours | {name: value[:512] for name, value in about.items() if name not in ours and is_plain(value)} | rest
         return dict(list(everything.items())[:MAX_METADATA_ENTRIES])

@@ -374,7 +374,8 @@ def _best_offer(offers: list[Any]) -> dict[str, Any]:
         for offer in offers
         if isinstance(offer, dict)
         and offer.get("type") == "audio"
-        and offer.get("format") in _ENCODINGS
+        and isinstance(offer.get("format"), str)
+        and offer["format"] in _ENCODINGS
         and offer.get("rate") == RATE_HZ
         and offer.get("channels") in (["external", "internal"], ["external"], ["internal"])
     ]

@@ -13,7 +13,7 @@ from copilot.domain.audio import ChannelName
 from copilot.domain.errors import RemoteProtocolError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial, Word
-from streaming.telephony.messages import BAD_PAYLOAD, PROTOCOL_VIOLATION, TOO_BIG, parse_object, whole_number
+from streaming.telephony.messages import BAD_PAYLOAD, PROTOCOL_VIOLATION, TOO_BIG, is_plain, parse_object, whole_number
 
 RATE_HZ: Final = 8_000
 MAX_TEXT_CHARS: Final = 65_535
@@ -171,6 +171,6 @@ def _as_html(text: str) -> str:
 def text_parameter(parameters: Mapping[str, Any], name: str) -> str:
     """A string of at most 512 characters, empty if absent. Raises RemoteProtocolError."""
     value = parameters.get(name, "")
-    if not isinstance(value, str) or len(value) > 512:
+    if not isinstance(value, str) or len(value) > 512 or not is_plain(value):
         raise RemoteProtocolError(f'"{name}" must be a string of at most 512 characters.', code=BAD_PAYLOAD)
     return value

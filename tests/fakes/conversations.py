@@ -9,9 +9,16 @@ import numpy as np
 
 from copilot.domain.audio import CallStart, MediaFrame, MediaGap
 from streaming.callers import CALLERS
-from streaming.calling import Recording
+from streaming.calling import Credentials, Recording
 from streaming.telephony import g711
 from streaming.telephony.protocol import PROTOCOLS, Opening, make_protocol
+
+CALL_ID, OTHER_ID = "9a1f0c52-7c1d-4f63-8a41-2d7d0a6e5b01", "9a1f0c52-7c1d-4f63-8a41-2d7d0a6e5b02"
+"""UUIDs, since some peers' ids are."""
+
+
+ROLES = {"audiosocket": {"media": "customer"}}
+"""Where a protocol's own roles do not make the first channel of a recording the customer's."""
 
 
 def told(parser, messages, *, accept=True):
@@ -19,9 +26,9 @@ def told(parser, messages, *, accept=True):
     events = []
     for message in messages:
         out = parser.receive_text(message) if isinstance(message, str) else parser.receive_bytes(message)
-        if accept and any(isinstance(event, CallStart) for event in out):
-            out = [*out, *parser.accept("c-1")]
         events += out
+        if accept and any(isinstance(event, CallStart) for event in out):
+            events += parser.accept(CALL_ID)
     return events
 
 
@@ -35,17 +42,18 @@ def recording_of(name, seed=1, ms=250, rate_hz=None, channels=2):
     )
 
 
-def opening_of(name, recording, call_id="c-1"):
+def opening_of(name, recording, call_id=CALL_ID):
     spec = CALLERS[name]
-    return Opening(query=spec.query(recording, call_id), subprotocol=spec.subprotocol)
+    where = Credentials(url=f"ws://bank.example/v1/{name}", key="key", secret="", call_id=call_id)
+    return Opening(headers=spec.headers(where), query=spec.query(recording, call_id), subprotocol=spec.subprotocol)
 
 
-def parser_of(name, recording, roles=None, protocol=None):
+def parser_of(name, recording, roles=None, protocol=None, call_id=CALL_ID):
     """A parser for what ``name`` sends; ``protocol`` if the integration says another, such as ``auto``."""
-    return make_protocol(protocol or name, roles or {}, opening_of(name, recording))
+    return make_protocol(protocol or name, roles or ROLES.get(name, {}), opening_of(name, recording, call_id))
 
 
-def messages_of(name, recording, call_id="c-1", metadata=None):
+def messages_of(name, recording, call_id=CALL_ID, metadata=None):
     """The whole call as a list of messages."""
     caller = CALLERS[name].make(recording, call_id, metadata or {})
     return [*caller.opening(), *(message for frame in caller.frames() for message in frame), *caller.closing()]
