@@ -15,20 +15,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
-from copilot.domain.audio import CallStart, CallStop, ChannelName, Encoding, LanguageChanged, LegFormat, TelephonyEvent
+from copilot.domain.audio import CallStart, CallStop, ChannelName, LanguageChanged, LegFormat, TelephonyEvent
 from copilot.domain.errors import LocalProtocolError, RemoteProtocolError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
 from streaming.telephony.audiohook_messages import (
-    MAX_SEQUENCE,
+    ENCODINGS,
     MAX_TEXT_CHARS,
     NULL_ID,
     RATE_HZ,
     ClientMessage,
     assist_entity,
+    best_offer,
+    continued_sessions,
     duration_of,
+    language_or_none,
     parse_message,
     samples_of,
     text_parameter,
@@ -41,8 +44,6 @@ from streaming.telephony.messages import (
     BAD_PAYLOAD,
     MAX_METADATA_ENTRIES,
     PROTOCOL_VIOLATION,
-    UNSUPPORTED,
-    language_of,
     loose_metadata,
     need_object,
     whole_number,
@@ -59,7 +60,6 @@ CLOSING_S: Final = 8.0
 FAREWELL_S: Final = 5.0
 MAX_INFO_CHARS: Final = 512
 SUPPORTED_LANGUAGES: Final = ("zh-CN", "en-US")
-_ENCODINGS: Final[Mapping[str, Encoding]] = {"PCMU": "pcmu", "L16": "pcm_s16le"}
 
 
 class AudioHookProtocol(ListenOnly):
@@ -268,18 +268,18 @@ class AudioHookProtocol(ListenOnly):
             self._state = "PROBED"
             self._send("opened", {"media": []})
             return []
-        self._media = _best_offer(offers)
+        self._media = best_offer(offers)
         self._opened_at = message.position
-        self._continues = _continued(parameters.get("continuedSessions"))
+        self._continues = continued_sessions(parameters.get("continuedSessions"))
         self._base = 0 if self._continues else message.position
         self._asks_languages = parameters.get("supportedLanguages") is True
-        encoding = _ENCODINGS[self._media["format"]]
+        encoding = ENCODINGS[self._media["format"]]
         legs = tuple(LegFormat(channel=self._roles[name], encoding=encoding, sample_rate_hz=RATE_HZ) for name in self._media["channels"])
         self._audio = InterleavedAudio(legs)
         self._start = CallStart(
             external_id=self._session,
             legs=legs,
-            language=_language(parameters.get("language")),
+            language=language_or_none(parameters.get("language")),
             metadata=self._metadata(parameters, organization, conversation, participant, person),
         )
         self._state = "OPENING"
@@ -339,7 +339,7 @@ class AudioHookProtocol(ListenOnly):
         return self._missing(message, "paused")
 
     def _on_update(self, message: ClientMessage) -> list[TelephonyEvent]:
-        language = _language(message.parameters.get("language"))
+        language = language_or_none(message.parameters.get("language"))
         self._send("updated", {})
         return [LanguageChanged(language=language)] if language is not None and self._audio is not None else []
 
@@ -365,47 +365,3 @@ class AudioHookProtocol(ListenOnly):
     @property
     def _base_ms(self) -> int:
         return self._base * 1000 // RATE_HZ
-
-
-def _best_offer(offers: list[Any]) -> dict[str, Any]:
-    """The offer to take, as it was made: both sides rather than one, μ-law rather than what is twice as wide."""
-    usable = [
-        offer
-        for offer in offers
-        if isinstance(offer, dict)
-        and offer.get("type") == "audio"
-        and isinstance(offer.get("format"), str)
-        and offer["format"] in _ENCODINGS
-        and offer.get("rate") == RATE_HZ
-        and offer.get("channels") in (["external", "internal"], ["external"], ["internal"])
-    ]
-    if not usable:
-        raise RemoteProtocolError("None of the offered media is audio, PCMU or L16, at 8000 Hz, of one or two sides.", code=UNSUPPORTED)
-    return cast("dict[str, Any]", max(usable, key=_worth))
-
-
-def _worth(offer: dict[str, Any]) -> tuple[int, bool, bool]:
-    return len(offer["channels"]), offer["format"] == "PCMU", offer["channels"] == ["external"]
-
-
-def _continued(value: object) -> tuple[str, ...]:
-    """Ids of the sessions that this one continues, the latest first."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > 64:
-        raise RemoteProtocolError('"continuedSessions" must list sessions.', code=BAD_PAYLOAD)
-    ids = []
-    for item in value:
-        numbers = [whole_number(item.get(name), MAX_SEQUENCE) for name in ("serverseq", "clientseq")] if isinstance(item, dict) else [None]
-        if None in numbers:
-            raise RemoteProtocolError('A continued session needs "id", "serverseq" and "clientseq".', code=BAD_PAYLOAD)
-        ids.append(uuid_of(item.get("id"), "id of a continued session"))
-    return tuple(reversed(ids))
-
-
-def _language(value: object) -> str | None:
-    """A language that is not ours is no reason to refuse a call: the integration's counts then."""
-    try:
-        return language_of(value)
-    except RemoteProtocolError:
-        return None

@@ -7,17 +7,27 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from copilot.domain.audio import ChannelName
+from copilot.domain.audio import ChannelName, Encoding
 from copilot.domain.errors import RemoteProtocolError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial, Word
-from streaming.telephony.messages import BAD_PAYLOAD, PROTOCOL_VIOLATION, TOO_BIG, is_plain, parse_object, whole_number
+from streaming.telephony.messages import (
+    BAD_PAYLOAD,
+    PROTOCOL_VIOLATION,
+    TOO_BIG,
+    UNSUPPORTED,
+    is_plain,
+    language_of,
+    parse_object,
+    whole_number,
+)
 
 RATE_HZ: Final = 8_000
 MAX_TEXT_CHARS: Final = 65_535
 MAX_SEQUENCE: Final = 1 << 53
+ENCODINGS: Final[Mapping[str, Encoding]] = {"PCMU": "pcmu", "L16": "pcm_s16le"}
 NULL_ID: Final = "00000000-0000-0000-0000-000000000000"
 CLIENT_TYPES: Final = ("open", "close", "ping", "discarded", "paused", "resumed", "update", "error")
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -174,3 +184,50 @@ def text_parameter(parameters: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > 512 or not is_plain(value):
         raise RemoteProtocolError(f'"{name}" must be a string of at most 512 characters.', code=BAD_PAYLOAD)
     return value
+
+
+# ---------------------------------------------------------------------- what an open says
+
+
+def best_offer(offers: list[Any]) -> dict[str, Any]:
+    """The offer to take, as it was made: both sides rather than one, μ-law rather than what is twice as wide."""
+    usable = [
+        offer
+        for offer in offers
+        if isinstance(offer, dict)
+        and offer.get("type") == "audio"
+        and isinstance(offer.get("format"), str)
+        and offer["format"] in ENCODINGS
+        and offer.get("rate") == RATE_HZ
+        and offer.get("channels") in (["external", "internal"], ["external"], ["internal"])
+    ]
+    if not usable:
+        raise RemoteProtocolError("None of the offered media is audio, PCMU or L16, at 8000 Hz, of one or two sides.", code=UNSUPPORTED)
+    return cast("dict[str, Any]", max(usable, key=_worth))
+
+
+def _worth(offer: dict[str, Any]) -> tuple[int, bool, bool]:
+    return len(offer["channels"]), offer["format"] == "PCMU", offer["channels"] == ["external"]
+
+
+def continued_sessions(value: object) -> tuple[str, ...]:
+    """Ids of the sessions that this one continues, the latest first."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > 64:
+        raise RemoteProtocolError('"continuedSessions" must list sessions.', code=BAD_PAYLOAD)
+    ids = []
+    for item in value:
+        numbers = [whole_number(item.get(name), MAX_SEQUENCE) for name in ("serverseq", "clientseq")] if isinstance(item, dict) else [None]
+        if None in numbers:
+            raise RemoteProtocolError('A continued session needs "id", "serverseq" and "clientseq".', code=BAD_PAYLOAD)
+        ids.append(uuid_of(item.get("id"), "id of a continued session"))
+    return tuple(reversed(ids))
+
+
+def language_or_none(value: object) -> str | None:
+    """A language that is not ours is no reason to refuse a call: the integration's counts then."""
+    try:
+        return language_of(value)
+    except RemoteProtocolError:
+        return None
