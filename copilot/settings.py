@@ -33,21 +33,52 @@ class ServerSettings(_Section):
 
 class IntegrationSettings(_Section):
     name: str = Field(description="Name shown in the call record and the audit trail.")
-    protocol: Literal["raw", "twilio"] = Field(description="Protocol the telephony system speaks.")
+    protocol: Literal[
+        "raw",
+        "twilio",
+        "signalwire",
+        "telnyx",
+        "plivo",
+        "exotel",
+        "freeswitch",
+        "jambonz",
+        "vonage",
+        "audiohook",
+        "audiosocket",
+        "asterisk",
+        "auto",
+    ] = Field(description="Protocol the telephony system speaks.")
     org: str = Field("", description="Organisation the calls belong to; empty: the one named by `org`.")
     keys: tuple[str, ...] = Field((), description="Accepted bearer keys, as sha256:<hex> of the key; several allow rotation.")
+    secret_envs: tuple[str, ...] = Field(
+        (), description="Environment variables with the client secret of each key, in the order of `keys`; empty: unsigned (audiohook)."
+    )
+    client_certs: tuple[str, ...] = Field((), description="Client certificates, as the trusted proxy writes them, that need no key.")
     twilio_auth_token_env: str = Field("", description="Environment variable with the auth token that signs the handshake (twilio).")
-    public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio).")
-    channel_roles: dict[str, Literal["customer", "agent"]] = Field(
+    public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio, audiohook).")
+    channel_roles: dict[str, Literal["customer", "agent", "mixed"]] = Field(
         default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
     )
+    metadata_keys: dict[Literal["call_id", "agent", "customer", "ani", "dnis", "direction", "language"], str] = Field(
+        default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
+    )
+    legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(
+        (), description="Legs that arrive on connections of their own and make one call (asterisk, vonage)."
+    )
+    announced: bool = Field(False, description="Admit only calls that were announced (asterisk; always so for audiosocket).")
+    events: bool = Field(False, description="Send transcripts and suggestions back, where the protocol can (audiohook).")
     language: Literal["zh", "en"] = Field("zh", description="Language of the calls when the peer does not say.")
     max_calls: int = Field(64, ge=1, description="Most calls this integration may have at once.")
+    connects_per_minute: int = Field(600, ge=0, description="Most new connections a minute; 0: no limit.")
 
 
 class TelephonySettings(_Section):
     host: str = Field("127.0.0.1", description="Address the telephony websocket server listens on.")
     port: int = Field(8765, ge=0, le=65535, description="Port of the telephony websocket server (0: any free one).")
+    audiosocket_port: int = Field(9092, ge=0, le=65535, description="TCP port for AudioSocket, if an integration speaks it (0: any).")
+    trusted_proxies: tuple[str, ...] = Field((), description="Addresses or CIDR ranges of proxies whose headers are believed.")
+    client_cert_header: str = Field("", description="Header in which a trusted proxy names the client certificate it verified.")
+    leg_wait_s: float = Field(10.0, gt=0, description="A call that every leg left waits this long for legs that never came.")
     allow_anonymous: bool = Field(False, description="Accept peers without any credential. For a closed test bench only.")
     idle_timeout_s: float = Field(900.0, gt=0, description="A connection without audio for this long is closed.")
     start_timeout_s: float = Field(10.0, gt=0, description="A connection that has not started its call by then is closed.")

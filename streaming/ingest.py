@@ -19,6 +19,7 @@ import structlog
 from copilot.domain.audio import CallStart, ChannelName, Dtmf, LegFormat, MediaFrame, MediaGap
 from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, CopilotError, EngineError
+from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.asr import Transcriber
 from copilot.domain.ports.live import CallHandle, CallSink, Integration
@@ -43,6 +44,8 @@ class ChannelPipeline(Protocol):
     def tick(self, now_ms: float) -> list[PipelineEffect]: ...
 
     def flush(self) -> list[PipelineEffect]: ...
+
+    def set_language(self, language: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,15 @@ class CallIngest:
     @property
     def finishing(self) -> bool:
         return self._finish is not None
+
+    def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
+        """``tell`` gets every card that is offered to the agent from now on, masked."""
+        self._handle.listen(tell)
+
+    def set_language(self, language: str) -> None:
+        """The call goes on in another language: for what is recognised from now on."""
+        for leg in self._legs.values():
+            leg.pipeline.set_language(language)
 
     async def receive(self, event: MediaFrame | MediaGap | Dtmf) -> None:
         """Takes the next event; waits only when the recording's writer is behind. Raises Conflict once another node owns the call."""

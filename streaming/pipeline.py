@@ -177,6 +177,10 @@ class ChannelPipeline:
         """Utterances that are closed and wait for their final."""
         return len(self._closed)
 
+    def set_language(self, language: str) -> None:
+        """For windows asked for from now on; an utterance keeps the language in which its last window was asked for."""
+        self._language = language
+
     def receive_audio(self, pcm16: bytes, start_ms: int) -> list[PipelineEffect]:
         """Mono 16 kHz s16le samples that begin at ``start_ms`` of media time. How the audio is cut into chunks changes nothing."""
         if len(pcm16) % 2:

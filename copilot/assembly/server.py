@@ -21,6 +21,7 @@ from copilot.assembly import engines
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings
+from copilot.assembly.telephony import TelephoneSystems
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
@@ -73,6 +74,7 @@ class Server:
         self._dispatcher: Dispatcher | None = None
         self._after: AfterCall | None = None
         self._dropped_seen = 0
+        self._telephone_systems = TelephoneSystems()
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop."""
@@ -260,6 +262,7 @@ class Server:
         )
         await gateway.start()
         self.telephony_port = gateway.port
+        self._telephone_systems.gateway = gateway
         try:
             yield gateway
         finally:
@@ -316,6 +319,7 @@ class Server:
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             status=self.status,
+            telephony=self._telephone_systems,
             metrics=self.metrics,
             render_metrics=self._render_metrics,
             web_dir=WEB_DIR,
