@@ -15,7 +15,7 @@ from loadtest.alignment import Outcome, Shown, align
 from loadtest.excerpts import Utterance
 from loadtest.records import CallRecord
 from loadtest.scoring import normalise
-from streaming.play import FRAME_MS
+from streaming.calling import FRAME_MS
 
 Json = dict[str, Any]
 MATCH_MS = 400

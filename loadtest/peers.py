@@ -30,10 +30,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from copilot.domain.errors import ConfigError, CopilotError, EngineError
-from loadtest.bench import Sampler
 from loadtest.clip_calls import RATE_HZ, Leg, lay_out, load_clips, scenario_legs
 from loadtest.feed_client import FeedClient
 from loadtest.peer_screens import RawScreen, Screen, WhisperLiveKitScreen, WhisperLiveScreen, WhisperStreamingScreen, resolve
+from loadtest.sampling import Sampler
 from loadtest.screen_score import Heard, State, score, summarise
 from loadtest.server_process import ROOT, ServerProcess
 from streaming.telephony import g711
@@ -234,6 +234,17 @@ async def _play(line: Line, wire: Wire, audio: Sequence[bytes]) -> None:
         await wire.finish()
 
 
+def cpu_seconds(samplers: Sequence[Sampler]) -> float:
+    """Of the processes watched, their children with them, so far."""
+    looks = [sampler.look() for sampler in samplers]
+    return sum(look.server_cpu + look.worker_cpu for look in looks)
+
+
+def peak_rss(sampler: Sampler) -> int:
+    """Bytes."""
+    return max((sample.server_rss + sample.worker_rss for sample in sampler.samples), default=0)
+
+
 async def measure(server: str, lines: Sequence[Line], pids: Sequence[int], hold_s: float, secrets: dict[str, str]) -> Json:
     """One row: waits, errors, and what the server's processes took while the audio ran."""
     audio = [pieces(line, server, hold_s) for line in lines]
@@ -245,9 +256,9 @@ async def measure(server: str, lines: Sequence[Line], pids: Sequence[int], hold_
     if not waiting.done():
         await asyncio.gather(*playing)  # raises what went wrong
     watching = [asyncio.create_task(sampler.run()) for sampler in samplers]
-    before, begun = sum(sampler.cpu_seconds() for sampler in samplers), time.monotonic()
+    before, begun = cpu_seconds(samplers), time.monotonic()
     await asyncio.sleep(max(len(sound) for sound in audio) * PIECE_MS / 1000 - hold_s)
-    cores = (sum(sampler.cpu_seconds() for sampler in samplers) - before) / (time.monotonic() - begun)
+    cores = (cpu_seconds(samplers) - before) / (time.monotonic() - begun)
     await asyncio.gather(*playing)
     for task in watching:
         task.cancel()
@@ -262,7 +273,7 @@ async def measure(server: str, lines: Sequence[Line], pids: Sequence[int], hold_
         "channels": len(channels),
         **asdict(summarise(channels)),
         "cores": round(cores, 2) if pids else None,
-        "rss_mb": round(sum(max(sampler.rss, default=0) for sampler in samplers) / 1e6) if pids else None,
+        "rss_mb": round(sum(peak_rss(sampler) for sampler in samplers) / 1e6) if pids else None,
         "late_ms": round(max(line.late_ms for line in lines), 1),
         "refused": [line.screens[0].refused for line in lines if line.screens[0].refused],
         "waits": [

@@ -73,6 +73,7 @@ class Connection:
         self.integration = integration
         self.detached = asyncio.Event()
         """Set once this connection will touch its call no more."""
+        self.closed = asyncio.Event()
         self.started_ms = 0.0
         """When the peer began its call, on the node's monotonic clock."""
         self.found: tuple[Announcement, ChannelName] | None = None
@@ -147,6 +148,7 @@ class Connection:
             log.exception("telephony_fault", integration=self.integration.name)
         try:
             await self._release_call(reason, may_return=may_return)
+            self.detached.set()  # whoever takes the call over need not wait for a peer that may be dead
             if message:
                 self._parser.queue_error(message, code)
                 self._collect()
@@ -292,7 +294,8 @@ class Connection:
         """The peer's own ending: it hears the last finals and how long the call was."""
         assert self._seat is not None
         seat, self._seat = self._seat, None
-        await seat.leave()
+        with contextlib.suppress(Conflict):  # another node's call: what is held is its business
+            await seat.leave()
         leaving = self._board.begin_to_leave(seat, self, "hangup")
         try:
             async with asyncio.timeout(self._parser.closing_s):

@@ -171,7 +171,7 @@ class Gateway:
         self._server.close(code=RESTART, reason="The server is restarting.")
         await self._server.wait_closed()
         for connection in connections:
-            await connection.detached.wait()
+            await connection.closed.wait()
         self._server = self._tcp = None
 
     # ------------------------------------------------------------------ handshake

@@ -152,6 +152,8 @@ class AsteriskWsProtocol(ListenOnly):
     def _metadata(fields: dict[str, Any]) -> dict[str, str]:
         variables = fields.get("channel_variables")
         found = loose_metadata(variables) if isinstance(variables, dict) else {}
+        # A variable that the dialplan inherits to other channels still has its one or two underscores in the message.
+        found = {name.lstrip("_"): value for name, value in found.items()}
         ours = {name.removeprefix(VARIABLE_PREFIX).lower(): value for name, value in found.items() if name.startswith(VARIABLE_PREFIX)}
         ours.pop("", None)
         rest = {name: value for name, value in found.items() if not name.startswith(VARIABLE_PREFIX) and name not in ours}

@@ -86,6 +86,20 @@ def test_json_with_the_legs_of_a_call():
     assert started(roles={"media": "customer"})[1].legs[0].channel == "customer"
 
 
+def test_a_start_as_asterisk_22_10_sent_it():
+    """Word for word; inherited variables keep their underscores."""
+    text = (
+        '{"event":"MEDIA_START","connection_id":"pangting","channel":"WebSocket/pangting/0x7fc114004550","channel_id":"1795767953.15",'
+        '"format":"slin16","optimal_frame_size":640,"ptime":20,"channel_variables":{"DIALEDPEERNUMBER":"pangting/c(slin16)f(json)",'
+        '"MEDIA_WEBSOCKET_CONNECTION_ID":"pangting","MEDIA_WEBSOCKET_OPTIMAL_FRAME_SIZE":"640","__PANGTING_AGENT":"zhang.san",'
+        '"__PANGTING_CALL":"ast-call-1","__PANGTING_LEG":"customer"}}'
+    )
+    _, start = started(text, legs=("customer", "agent"))
+    assert (start.external_id, start.legs[0].channel, start.legs[0].sample_rate_hz) == ("ast-call-1", "customer", 16_000)
+    assert start.metadata["agent"] == "zhang.san"
+    assert "call" not in start.metadata
+
+
 @pytest.mark.parametrize(("name", "wire"), list(FORMATS.items()))
 def test_every_format(name, wire):
     leg = started(PLAIN.replace("slin16", name))[1].legs[0]

@@ -208,6 +208,21 @@ async def test_a_broken_session_is_continued_by_another(bench, repeated_ms, lost
         assert len(handle.texts("customer")) == 1, "the break is not heard"
 
 
+async def test_a_new_session_does_not_wait_for_the_old_ones_farewell(bench):
+    recording = genesys_recording(tone("甲乙丙丁") + silence(600), silence(1400))
+    first_id = session_of("g-20")
+    async with Genesys(bench, "g-20", recording) as first:  # it hears nothing any more, and nobody has noticed
+        await first.speak(0, 10)
+        await bench.heard(first_id, 200)
+        async with Genesys(bench, "g-21", rest_of(recording, 1600), continues=(first_id, 1600)) as second:
+            assert len(bench.gateway._connections) == 2, "the old connection is still being said goodbye to"
+            await second.speak()
+            await second.hang_up()
+        await first.until("disconnect")
+    assert (await bench.ended(first_id)).ended == ("hangup", 1400)
+    assert bench.recording(first_id).pcm16("customer").tolist() == wire(recording, 0)
+
+
 async def test_a_chain_of_sessions_is_one_call_and_a_dead_one_begins_anew(bench):
     recording = genesys_recording(tone("甲乙丙丁") + silence(600), silence(1400))
     first_id = session_of("g-5")
