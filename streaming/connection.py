@@ -159,7 +159,10 @@ class Connection:
             self.detached.set()
             for task in self._tasks:
                 task.cancel()
-            await self._wire.close(code, message)
+            try:
+                await self._wire.close(code, message)
+            finally:
+                self.closed.set()
 
     @property
     def _ticks(self) -> bool:
