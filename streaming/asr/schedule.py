@@ -305,4 +305,5 @@ class Schedule:
         return [ticket for _, ticket in due], look_again
 
     def _matching(self, first: Ticket, tickets: list[Ticket]) -> list[Ticket]:
-        return [ticket for ticket in tickets if ticket.key == first.key][: self.config.max_batch]
+        others = [ticket for ticket in tickets if ticket.key == first.key and ticket is not first]
+        return [first, *others][: self.config.max_batch]

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -211,3 +212,43 @@ async def test_admission_refusals_are_counted():
 
 def test_the_fake_engine_hears_what_was_said():
     assert recognise(request(text="东南西北")).text == "东南西北"
+
+
+async def test_a_confirmed_guess_is_decoded_with_its_later_audio():
+    gate = Gate()
+    async with Running(gate, config=ScheduleConfig(speculate_until=-1.0)) as dispatcher:
+        guess = replace(request(1, text="春夏秋"), speculative=True)
+        waiting = asyncio.create_task(dispatcher.transcribe(guess))
+        await asyncio.sleep(0)
+        gate.open.set()
+        dispatcher.confirm(replace(guess, speculative=False, pcm16=tone("春夏秋冬")))
+        assert (await waiting).text == "春夏秋冬"
+        assert dispatcher.stats().finals == 1
+
+
+async def test_a_guess_in_hand_is_answered_as_it_was_asked():
+    gate = Gate()
+    async with Running(gate) as dispatcher:
+        guess = replace(request(1, text="春夏秋"), speculative=True)
+        waiting = asyncio.create_task(dispatcher.transcribe(guess))
+        await gate.wait_entered()
+        dispatcher.confirm(replace(guess, speculative=False, pcm16=tone("春夏秋冬")))
+        gate.open.set()
+        assert (await waiting).text == "春夏秋"
+
+
+async def test_busy_decoders_are_asked_to_save():
+    class Noting(ToneRecognizer):
+        def __init__(self):
+            super().__init__()
+            self.economies = []
+
+        def recognize(self, requests):
+            self.economies += [one.economy for one in requests]
+            return super().recognize(requests)
+
+    engine = Noting()
+    async with Running(engine, config=ScheduleConfig(economy_from=(-1.0, 2.0))) as dispatcher:
+        await dispatcher.transcribe(request(1))
+        await dispatcher.transcribe(request(2, "partial"))
+    assert engine.economies == [1, 0]

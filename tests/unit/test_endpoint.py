@@ -83,3 +83,22 @@ def test_events_alternate_and_no_utterance_outlives_the_cap(probabilities):
 def test_nonsense_is_refused(bad):
     with pytest.raises(ValueError):
         EndpointConfig(**bad)
+
+
+def test_a_silence_can_be_told_to_end_sooner_but_never_later():
+    def ends(told):
+        endpointer = Endpointer(EndpointConfig(end_ms=600))
+        position = 0
+        for probability, windows in ((0.9, 10), (0.1, 60)):
+            for _ in range(windows):
+                events = endpointer.push(probability, position)
+                position += WINDOW_SAMPLES
+                if endpointer.silence_start is not None and told:
+                    endpointer.end_after(told)
+                if any(isinstance(event, Ended) for event in events):
+                    return (position - 10 * WINDOW_SAMPLES) // 16
+        return None
+
+    assert ends(None) == 608
+    assert ends(300) == 320
+    assert ends(5_000) == 608

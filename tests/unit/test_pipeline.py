@@ -1,7 +1,7 @@
 import pytest
 
 from copilot.domain.transcript import Hypothesis, SpeechEnded, SpeechStarted
-from streaming.pipeline import CancelPartial, ChannelPipeline, EmitFinal, EmitPartial, EmitSpeech, PipelineConfig, Transcribe
+from streaming.pipeline import CancelPartial, ChannelPipeline, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineConfig, Transcribe
 from tests.fakes.tone_speech import ToneVad, recognise, silence, story, tone
 
 
@@ -17,6 +17,7 @@ class Desk:
         self.answer = answer
         self.asked: list[Transcribe] = []
         self.cancelled: list[str] = []
+        self.confirmed = []
         self.finals = []
         self.partials = []
         self.speech = []
@@ -37,6 +38,8 @@ class Desk:
                     self.speech.append(event)
                 case CancelPartial(tag=tag):
                     self.cancelled.append(tag)
+                case Confirm(request=request):
+                    self.confirmed.append(request)
 
     def hear(self, pcm, chunk_ms=20):
         size = chunk_ms * 32
@@ -192,7 +195,8 @@ def test_a_failed_final_is_asked_again_once_and_then_partials_are_kept():
     (ask,) = desk.lane("final")
     desk.run(desk.pipeline.receive_hypothesis(ask.tag, None))
     retry = desk.lane("final")[1]
-    assert retry.request.pcm16 == ask.request.pcm16
+    (confirmed,) = desk.confirmed
+    assert retry.request.pcm16 == confirmed.pcm16
     desk.run(desk.pipeline.receive_hypothesis(retry.tag, None))
     (final,) = desk.finals
     assert final.text == shown.stable + shown.unstable
@@ -225,3 +229,72 @@ def test_stale_partials_are_ignored():
 def test_half_a_sample_is_refused():
     with pytest.raises(ValueError, match="even"):
         Desk().pipeline.receive_audio(b"\0", 0)
+
+
+# ------------------------------------------------------------------ decoding ahead of the endpoint
+
+
+def test_a_pause_that_was_the_end_confirms_its_guess_with_the_whole_tail():
+    desk = Desk(answer=False).hear(tone("春夏秋") + silence(600))
+    (guess,) = desk.lane("final")
+    (confirmed,) = desk.confirmed
+    assert guess.request.speculative
+    assert not confirmed.speculative
+    assert confirmed.request_id == guess.request.request_id
+    assert confirmed.pcm16.startswith(guess.request.pcm16)
+    tail_ms = 350  # from the end of speech, which the detector places on a window of 32 ms
+    assert abs(len(confirmed.pcm16) // 32 - (3 * 200 + tail_ms)) <= 32
+    desk.run(desk.pipeline.receive_hypothesis(guess.tag, recognise(confirmed)))
+    assert [final.text for final in desk.finals] == ["春夏秋"]
+
+
+def test_an_answered_guess_is_the_final_and_nothing_is_asked_again():
+    desk = Desk().hear(tone("春夏秋") + silence(600))
+    assert len(desk.lane("final")) == 1
+    assert desk.confirmed == []
+    assert [final.text for final in desk.finals] == ["春夏秋"]
+
+
+def test_a_guess_that_was_taken_back_is_shown_as_a_partial():
+    desk = Desk(config=PipelineConfig(first_partial_ms=60_000)).hear(tone("春夏秋") + silence(300))
+    assert [partial.stable + partial.unstable for partial in desk.partials] == ["春夏秋"]
+    desk.hear(tone("冬东") + silence(600))
+    assert [final.text for final in desk.finals] == ["春夏秋冬东"]
+
+
+def test_only_partials_of_utterances_that_show_nothing_are_opening():
+    desk = Desk().hear(tone("春夏秋冬东南西北"))
+    opening = [ask.request.opening for ask in desk.lane("partial")]
+    assert opening[0]
+    assert not any(opening[1:])
+    desk.hear(silence(600) + tone("金木水火土"))
+    later = [ask.request.opening for ask in desk.lane("partial")[len(opening) :]]
+    assert later[0]
+    assert not any(later[1:])
+
+
+def finished(text, logprob=-0.1):
+    return lambda request: Hypothesis(text=text, language="zh", avg_logprob=logprob, no_speech_prob=0, compression_ratio=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "endpoint_ms"),
+    [(finished("春夏秋。"), 320), (finished("春夏秋"), 448), (finished("春夏秋，"), 448), (finished("春夏秋。", logprob=-0.9), 448)],
+)
+def test_what_reads_like_a_whole_sentence_ends_sooner(answer, endpoint_ms):
+    desk = Desk(answer=False, config=PipelineConfig(sure_end_ms=320)).hear(tone("春夏秋") + silence(260))
+    (guess,) = desk.lane("final")
+    desk.run(desk.pipeline.receive_hypothesis(guess.tag, answer(guess.request)))
+    desk.hear(silence(500))
+    (final,) = desk.finals
+    assert abs(final.timings.endpoint_ms - endpoint_ms) <= 32
+
+
+def test_a_sentence_that_goes_on_gets_its_patience_back():
+    desk = Desk(answer=False, config=PipelineConfig(sure_end_ms=320)).hear(tone("春夏秋") + silence(260))
+    (guess,) = desk.lane("final")
+    desk.run(desk.pipeline.receive_hypothesis(guess.tag, finished("春夏秋。")(guess.request)))
+    desk.hear(tone("冬") + silence(400))
+    assert desk.pipeline.waiting == 0
+    desk.hear(silence(100))
+    assert desk.pipeline.waiting == 1

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def test_the_cadence_says_when_to_look_again_and_stretches_with_load():
     final = ticket("final", call="z", at=300)
     s.offer(final, 300)
     s.take(300)
-    assert s.cadence_ms(60_300) == pytest.approx(2_500)  # a minute of one busy decoder
+    assert s.cadence_ms(60_300) == pytest.approx(4_000)  # a minute of one busy decoder
     s.done((final,), 60_300)
     assert s.cadence_ms(160_300) == pytest.approx(800)
 
@@ -174,3 +176,104 @@ def test_every_final_is_decoded_once_and_every_partial_decoded_or_answered(steps
     outcomes = [id(t) for t in [*taken, *dropped, *cancelled, *rest]]
     assert sorted(outcomes) == sorted(id(t) for t in offered)
     assert not any(t.request.lane == "final" for t in dropped)
+
+
+# ------------------------------------------------------------------ speculative finals, first partials, saving
+
+
+def special(lane="partial", call="c1", at=0.0, **flags):
+    one = ticket(lane, call=call, at=at)
+    one.request = replace(one.request, **flags)
+    return one
+
+
+def test_finals_then_first_partials_then_guesses_then_other_partials():
+    s = schedule(max_batch=1)
+    partial, guess = special(call="a"), special("final", call="b", speculative=True)
+    opening, final = special(call="c", opening=True), special("final", call="d")
+    for one in (partial, guess, opening, final):
+        s.offer(one, 0)
+    assert [s.take(0).batch for _ in range(4)] == [(final,), (opening,), (guess,), (partial,)]
+
+
+def test_a_guess_waits_on_busy_decoders_until_it_is_confirmed():
+    s = schedule(decoders=1, speculate_until=0.5)
+    busy = special("final", call="busy")
+    s.offer(busy, 0)
+    s.take(0)
+    s.done((busy,), 60_000)
+    guess = special("final", speculative=True, at=60_000)
+    s.offer(guess, 60_000)
+    assert s.waiting() == (0, 0)
+    assert s.take(60_000).batch == ()
+    whole = replace(guess.request, pcm16=bytes(6400), speculative=False)
+    assert s.confirm(whole, "k2", 60_300)
+    assert s.waiting() == (1, 0)
+    assert s.take(60_300).batch == (guess,)
+    assert (guess.request, guess.key, guess.arrived_ms) == (whole, "k2", 60_300)
+
+
+def test_confirming_what_does_not_wait_changes_nothing():
+    s = schedule()
+    guess = special("final", speculative=True)
+    assert not s.confirm(guess.request, "k", 0)
+    s.offer(guess, 0)
+    assert s.take(0).batch == (guess,)
+    assert not s.confirm(guess.request, "k", 1)
+    assert s.waiting() == (0, 0)
+
+
+def test_a_guess_can_be_withdrawn_and_is_drained():
+    s = schedule()
+    guess, other = special("final", speculative=True), special("final", call="b", speculative=True)
+    s.offer(guess, 0)
+    s.offer(other, 0)
+    assert s.withdraw(guess)
+    assert s.drain() == [other]
+    assert s.take(0).batch == ()
+
+
+def test_a_guess_counts_as_the_channels_partial():
+    s = schedule(cadence_ms=800, max_cadence_ms=800)
+    guess = special("final", speculative=True)
+    s.offer(guess, 0)
+    assert s.take(0).batch == (guess,)
+    s.done((guess,), 100)
+    partial = special(at=200)
+    s.offer(partial, 200)
+    assert s.take(200).look_again_ms == 800
+    assert s.take(800).batch == (partial,)
+
+
+def test_first_partials_do_not_wait_for_quieter_times():
+    s = schedule(cadence_ms=800, max_cadence_ms=8000, stretch_from=0.0, stretch_to=0.01, decoders=1)
+    first = special(opening=True)
+    s.offer(first, 0)
+    s.take(0)
+    s.done((first,), 1000)  # nothing came of it
+    again = special(opening=True, at=1000)
+    s.offer(again, 1000)
+    assert s.cadence_ms(1000) == 8000
+    assert s.take(1000).batch == (again,)
+
+
+def test_finals_are_batched_only_when_more_wait_than_decoders():
+    s = schedule(decoders=1, max_batch=4)
+    finals = [special("final", call=f"c{n}") for n in range(3)]
+    for one in finals:
+        s.offer(one, 0)
+    assert s.take(0).batch == tuple(finals)
+    s.done(tuple(finals), 10)
+    s.offer(finals[0], 10)
+    assert s.take(10).batch == (finals[0],)
+
+
+def test_decodes_save_as_the_load_grows():
+    s = schedule(decoders=1, economy_from=(0.3, 0.6))
+    assert s.economy(0) == 0
+    busy = special("final")
+    s.offer(busy, 0)
+    s.take(0)
+    assert [s.economy(at) for at in (0, 6_000, 60_000)] == [0, 1, 2]
+    s.done((busy,), 60_000)
+    assert s.economy(200_000) == 0
