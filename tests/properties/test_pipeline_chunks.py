@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.pipeline import ChannelPipeline, EmitFinal, EmitSpeech, PipelineConfig, Transcribe
+from streaming.pipeline import ChannelPipeline, Confirm, EmitFinal, EmitSpeech, PipelineConfig, Transcribe
 from streaming.vad.endpoint import EndpointConfig
 from tests.fakes.tone_speech import ToneVad, recognise, silence, tone
 
@@ -13,14 +13,19 @@ CONFIG = PipelineConfig(endpoint=EndpointConfig(cap_ms=3_000, cap_search_ms=1_00
 
 
 def transcribe(pcm, cuts):
+    """What the pipeline asked and told. Answers come when all audio is in: their time may change what is asked, the cutting may not."""
     pipeline = ChannelPipeline(call_id="c", channel="agent", language="zh", vad=ToneVad(), clock_ms=lambda: 0.0, config=CONFIG)
     log = []
+    waiting = {}
 
     def run(effects):
         for effect in effects:
             if isinstance(effect, Transcribe):
                 log.append(("ask", effect.tag, effect.request.lane, effect.request.pcm16))
-                run(pipeline.receive_hypothesis(effect.tag, recognise(effect.request)))
+                waiting[effect.tag] = effect.request
+            elif isinstance(effect, Confirm):
+                log.append(("confirm", effect.request.request_id, effect.request.pcm16))
+                waiting[effect.request.request_id.partition("/")[2]] = effect.request
             elif isinstance(effect, EmitSpeech | EmitFinal):
                 log.append(effect)
 
@@ -28,6 +33,9 @@ def transcribe(pcm, cuts):
     for start, end in pairwise(edges):
         run(pipeline.receive_audio(pcm[start:end], start // 32))
     run(pipeline.flush())
+    while waiting:
+        tag = next(iter(waiting))
+        run(pipeline.receive_hypothesis(tag, recognise(waiting.pop(tag))))
     return log
 
 

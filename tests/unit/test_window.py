@@ -6,15 +6,15 @@ from streaming.asr.window import BUCKETS_MS, longer_window_ms, max_length, max_n
 @pytest.mark.parametrize(
     ("audio_ms", "lane", "expected"),
     [
-        (700, "partial", 4_000),
+        (700, "partial", 3_000),
         (2_000, "partial", 4_000),
-        (2_001, "partial", 6_000),
+        (2_001, "partial", 5_000),
         (8_000, "partial", 10_000),
         (500, "final", 10_000),
         (9_000, "final", 10_000),
-        (9_001, "final", 15_000),
-        (14_001, "final", 30_000),
-        (22_000, "final", 30_000),
+        (9_001, "final", 12_000),
+        (14_001, "final", 20_000),
+        (22_000, "final", 25_000),
         (30_000, "final", 30_000),
     ],
 )
@@ -32,7 +32,16 @@ def test_every_partial_of_at_most_eight_seconds_avoids_the_long_windows():
 
 
 def test_loops_are_retried_in_a_longer_window():
-    assert [longer_window_ms(window) for window in BUCKETS_MS] == [15_000, 15_000, 15_000, 15_000, 30_000, 30_000]
+    assert {longer_window_ms(window) for window in BUCKETS_MS if window < 15_000} == {15_000}
+    assert {longer_window_ms(window) for window in BUCKETS_MS if window >= 15_000} == {30_000}
+
+
+@pytest.mark.parametrize(
+    ("audio_ms", "economy", "expected"),
+    [(2_000, 1, 8_000), (7_500, 1, 9_000), (2_000, 2, 6_000), (4_500, 2, 7_000), (7_500, 2, 9_000)],
+)
+def test_a_saving_final_has_a_shorter_window(audio_ms, economy, expected):
+    assert window_ms(audio_ms, "final", economy) == expected
 
 
 def test_token_bound():
