@@ -44,12 +44,15 @@ class ScheduleConfig:
     load_window_ms: float = 20_000
     """Utilisation is measured over this time (exponentially weighted)."""
     admit_load: float = 0.85
-    admit_final_wait_ms: float = 1_500
+    admit_final_wait_ms: float = 400
+    """Finals that wait for a decoder longer than this on average mean that the running calls suffer already."""
+    final_wait_half_life_ms: float = 2_000
+    """How fast the memory of such waits fades once nothing waits."""
     max_channels: int = 64
     channel_idle_ms: float = 30_000
     new_call_channels: int = 2
-    new_call_load: float = 0.03
-    """Expected utilisation of a call that has been admitted but has not spoken yet, of all decoders."""
+    new_call_decoders: float = 0.15
+    """Decoders that a call keeps busy, until enough calls run to measure it."""
     new_call_ms: float = 15_000
 
 
@@ -251,17 +254,25 @@ class Schedule:
         config = self.config
         while self._admitted and self._admitted[0] < now_ms - config.new_call_ms:
             self._admitted.popleft()
-        pending = len(self._admitted)
-        if self.live_channels(now_ms) + (pending + 1) * config.new_call_channels > config.max_channels:
+        channels = self.live_channels(now_ms)
+        if channels + (len(self._admitted) + 1) * config.new_call_channels > config.max_channels:
             raise Overloaded(f"All {config.max_channels} recognition channels are taken: send the call to another node or try again later.")
-        expected = self.load(now_ms) + (pending + 1) * config.new_call_load
-        if expected > config.admit_load:
+        # What is being said now is in the load; a call admitted a moment ago will say more than that.
+        pending = 1 + sum(1 - (now_ms - at) / config.new_call_ms for at in self._admitted)
+        if self.load(now_ms) + pending * self._load_of_a_call(channels, now_ms) > config.admit_load:
             raise Overloaded(f"Recognition is {self._load:.0%} busy: send the call to another node or try again in half a minute.")
         oldest = now_ms - self._finals[0].arrived_ms if self._finals else 0.0
-        recent = self._final_wait_ms if now_ms - self._final_wait_at_ms < config.load_window_ms else 0.0
+        recent = self._final_wait_ms * 0.5 ** ((now_ms - self._final_wait_at_ms) / config.final_wait_half_life_ms)
         if max(oldest, recent) > config.admit_final_wait_ms:
             raise Overloaded("Recognition is behind its running calls: send the call to another node or try again in half a minute.")
         self._admitted.append(now_ms)
+
+    def _load_of_a_call(self, channels: int, now_ms: float) -> float:
+        """Of all decoders: measured over the running calls if there are a few, else as configured."""
+        usual = self.config.new_call_decoders / self.config.decoders
+        calls = channels / self.config.new_call_channels
+        # Calls that have only been silent so far are no measure: hence the least.
+        return usual if calls < 2 else max(0.1 * usual, self.load(now_ms) / calls)
 
     def _tick(self, now_ms: float) -> None:
         """Exponentially weighted utilisation; between two events the number of busy decoders is constant."""

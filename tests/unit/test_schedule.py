@@ -131,11 +131,53 @@ def test_admission_counts_channels_load_and_waiting_finals():
 
 
 def test_a_burst_of_calls_is_not_admitted_on_yesterdays_load():
-    s = schedule(max_channels=1000, new_call_load=0.1, admit_load=0.85)
+    s = schedule(max_channels=1000, new_call_decoders=0.1, admit_load=0.85)
     for _ in range(8):
         s.admit(0)
     with pytest.raises(Overloaded):
         s.admit(0)
+
+
+def busy_schedule(calls, busy_share, **config):
+    """A schedule that has seen ``calls`` calls for a minute, its one decoder busy for ``busy_share`` of the time."""
+    s = schedule(decoders=1, max_channels=1000, **config)
+    for half_second in range(120):
+        at = 500 * half_second
+        final = ticket("final", call=f"c{half_second // 2 % calls}", channel=("customer", "agent")[half_second % 2], at=at)
+        s.offer(final, at)
+        assert s.take(at).batch == (final,)
+        s.done((final,), at + 500 * busy_share)
+    return s
+
+
+def test_a_further_call_is_reckoned_as_the_running_ones_are():
+    light = busy_schedule(8, 0.6)  # 0.075 each
+    light.admit(60_000)
+    heavy = busy_schedule(2, 0.6)  # 0.3 each
+    with pytest.raises(Overloaded, match="busy"):
+        heavy.admit(60_000)
+
+
+def test_a_call_admitted_a_while_ago_counts_less_than_a_new_one():
+    s = schedule(decoders=1, max_channels=1000, new_call_decoders=0.4, admit_load=0.85)
+    s.admit(0)
+    s.admit(0)
+    with pytest.raises(Overloaded):
+        s.admit(0)
+    s.admit(14_900)
+
+
+def test_after_the_rush_calls_are_admitted_again_within_ten_seconds():
+    s = schedule(decoders=1, max_channels=1000)
+    for n in range(40):  # every final waits five seconds
+        final = ticket("final", call=f"c{n}", at=1000.0 * n)
+        s.offer(final, 1000.0 * n)
+        s.take(1000.0 * n + 5000)
+        s.done((final,), 1000.0 * n + 5900)
+    end = 44_900
+    with pytest.raises(Overloaded):
+        s.admit(end)
+    s.admit(end + 10_000)
 
 
 @settings(max_examples=200, deadline=None)
