@@ -316,7 +316,13 @@ def render_call(script: Script, source: VoiceSource, renderer: Renderer, out: Pa
 
 
 def update_gold(gold: Path, manifest: dict[str, Any]) -> None:
-    """Puts the rendered times into the gold file; its texts and judgements stay. Raises ValueError when the texts differ."""
+    """Puts the rendered times into the gold file; its texts and judgements stay. A file that is not there begins with the turns alone.
+
+    Raises ValueError when the texts differ.
+    """
+    if not gold.exists():
+        write_json(gold, {"language": "zh", "turns": manifest["turns"]})
+        return
     document = json.loads(gold.read_text(encoding="utf-8"))
     said = [(turn["channel"], turn["text"]) for turn in manifest["turns"]]
     if [(turn["channel"], turn["text"]) for turn in document["turns"]] != said:
