@@ -196,19 +196,37 @@ def flute(midi: float, seconds: float, draw: Generator) -> Samples:
 
 
 def voice_like(midi: float, seconds: float, draw: Generator, glide_from: float | None = None) -> Samples:
-    """Somebody singing a vowel: a glottal spectrum through three formants, with vibrato and a glide from the note before. No consonants."""
+    """Somebody singing a syllable ("la", "mou", "hei"): a glottal spectrum through moving formants, vibrato, breath, and an onset.
+
+    The pitch glides from the note before; the onset is a hum, a hiss or a stop's burst. It is no language.
+    """
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    formants = _VOWELS[str(draw.choice(list(_VOWELS)))]
     start = _hz(glide_from if glide_from is not None else midi - 0.5)
     track = _hz(midi) + (start - _hz(midi)) * np.exp(-time / 0.05)
     track = track * (1 + 0.012 * np.sin(2 * np.pi * draw.uniform(5, 6) * time) * np.minimum(1, time / 0.3))
+    track = track * (1 + 0.004 * np.convolve(draw.normal(0, 1, len(time)), np.ones(200) / 14, mode="same"))
     phase = 2 * np.pi * np.cumsum(track) / RATE_HZ
+    first, second = (_VOWELS[str(draw.choice(list(_VOWELS)))] for _ in range(2))
+    onset = min(draw.uniform(0.04, 0.12), seconds / 3)
+    # From one vowel to the other over the note, as diphthongs and slurred syllables do.
+    turn = 1 / (1 + np.exp(-(time - onset - draw.uniform(0.2, 0.7) * seconds) / draw.uniform(0.02, 0.08)))
+    opening = np.clip(time / onset, 0, 1)
     out = np.zeros(len(time))
-    for k in range(1, int(3600 // _hz(midi)) + 1):
-        hz = k * _hz(midi)
-        gain = sum(strength / (1 + ((hz - formant) / 120) ** 2) for formant, strength in zip(formants, (1.0, 0.6, 0.3), strict=True))
-        out += (gain + 0.02) / np.sqrt(k) * np.sin(k * phase)
-    return out * _envelope(len(time), 0.05, 0.08)
+    for k in range(1, int(3600 // track.min()) + 1):
+        hz = k * track
+        gain: Samples = np.full(len(time), 0.02)
+        for a, b, strength in zip(first, second, (1.0, 0.6, 0.3), strict=True):
+            centre = (a + (b - a) * turn) * (0.6 + 0.4 * opening)
+            gain = gain + strength * (0.15 + 0.85 * opening) / (1 + ((hz - centre) / 90) ** 2)
+        out += gain * (hz < 3600) / np.sqrt(k) * np.sin(k * phase)
+    kind = draw.integers(3)
+    noise = draw.normal(0, 1, len(time)) * (time < onset)
+    if kind == 1:
+        out = out * opening + 0.25 * np.diff(noise, prepend=0)
+    elif kind == 2:
+        burst = np.exp(-np.abs(time - onset * 0.7) / 0.006)
+        out = out * (time > onset * 0.7) + 0.5 * burst * draw.normal(0, 1, len(time))
+    return (out + 0.02 * draw.normal(0, 1, len(time))) * _envelope(len(time), 0.02, 0.06)
 
 
 def _drums(out: Samples, start_s: float, beat_s: float, beats: int, draw: Generator) -> None:
@@ -258,7 +276,7 @@ def _section(bars: int, draw: Generator) -> Samples:
 def music(seconds: float, draw: Generator) -> Samples:
     """Hold music: sections of 4 to 8 bars, each with a key, tempo, loudness (−30 to −14 dBFS) and set of instruments of its own.
 
-    A quarter of them have a lead that sings vowels.
+    A quarter of them have a lead that sings.
     """
     out = np.zeros(round(seconds * RATE_HZ))
     at = 0.0
@@ -271,19 +289,19 @@ def music(seconds: float, draw: Generator) -> Samples:
 
 
 def singing(seconds: float, draw: Generator) -> Samples:
-    """The hard case: a wordless singer, alone or over pads, phrase after phrase."""
+    """The hard case: a singer of syllables without words, low or high, in patter or long notes, alone or over pads."""
     out = np.zeros(round(seconds * RATE_HZ))
     at, previous = 0.3, None
-    key = int(draw.integers(50, 60))
     while at < seconds:
-        with_pad = draw.random() < 0.5
-        begun = at
-        for _ in range(draw.integers(4, 12)):
-            length, note = float(draw.uniform(0.25, 1.4)), key + _SCALE[draw.integers(len(_SCALE))]
+        with_pad, begun = draw.random() < 0.5, at
+        key = int(draw.integers(38, 60))
+        shortest, longest = (0.12, 0.35) if draw.random() < 0.5 else (0.25, 1.4)  # patter, or long notes
+        for _ in range(draw.integers(4, 14)):
+            length, note = float(draw.uniform(shortest, longest)), key + _SCALE[draw.integers(len(_SCALE))]
             _add(out, voice_like(note, length, draw, previous), at)
             at, previous = at + length, note
         if with_pad:
-            _add(out, 0.5 * sum(pad(key - 12 + note, at - begun, draw) for note in (0, 4, 7)), begun)
+            _add(out, 0.5 * sum(pad(key - 12 + note, at - begun, draw) for note in (12, 16, 19)), begun)
         at += draw.uniform(0.3, 1.5)
     return _to_level(out, draw.uniform(-24, -18))
 
