@@ -10,12 +10,15 @@ from typing import Literal
 Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
 
 MAX_COMPRESSION_RATIO = 2.4
-NO_SPEECH_PROBABILITY = 0.6
-NO_SPEECH_LOGPROB = -1.0
+DOUBTFUL_NO_SPEECH = 0.15
+DOUBTFUL_LOGPROB = -0.55
+"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong; over a singer of syllables it is mostly above,
+and the words are poor. Both together refuse."""
 HOPELESS_LOGPROB = -2.0
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
 DOUBTED_HOTWORD_LOGPROB = -0.8
 """Hotwords alone below this are the decoder's memory, not the caller."""
+DOUBTED_RECITAL_LOGPROB = -0.5
 _PROMPT_PIECE = 6
 """So many letters of the style prompt in a row are never a caller's."""
 
@@ -68,7 +71,7 @@ def echoes(text: str, prompt: str, hotwords: Sequence[str], avg_logprob: float =
     if any(asked[at : at + _PROMPT_PIECE] in said for at in range(len(asked) - _PROMPT_PIECE + 1)):
         return True
     words = sorted({letters(word) for word in hotwords} - {""}, key=len, reverse=True)
-    if _recites(text, words):
+    if _recites(text, words, doubted=avg_logprob < DOUBTED_RECITAL_LOGPROB):
         return True
     rest, used = said, 0
     for word in words:
@@ -82,10 +85,15 @@ def echoes(text: str, prompt: str, hotwords: Sequence[str], avg_logprob: float =
     return len(said) >= 5 and len(rest) < before and len(rest) <= 1
 
 
-def _recites(text: str, words: Sequence[str]) -> bool:
-    """True for a list in the form the hotwords were given in (with 、), most of it hotwords or beginnings of them."""
+def _recites(text: str, words: Sequence[str], *, doubted: bool) -> bool:
+    """True for a list in the form the hotwords were given in (with 、), most of it hotwords or beginnings of them.
+
+    Where the decoder doubts it, two items are a list, and any pieces of hotwords count.
+    """
     items = [letters(item) for item in text.split("、")]
     items = [item for item in items if item]
+    if doubted and len(items) >= 2 and all(len(item) >= 2 and any(item in word for word in words) for item in items):
+        return True
     known = sum(len(item) >= 2 and any(word.startswith(item) for word in words) for item in items)
     return len(items) >= 3 and known * 3 >= len(items) * 2
 
@@ -95,7 +103,7 @@ def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: s
     said = letters(text)
     if not said:
         return "empty"
-    if (no_speech_prob > NO_SPEECH_PROBABILITY and avg_logprob < NO_SPEECH_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
+    if (no_speech_prob > DOUBTFUL_NO_SPEECH and avg_logprob < DOUBTFUL_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
         return "no_speech"
     if _ANYWHERE.search(said) or _WHOLE.fullmatch(said):
         return "blocklist"

@@ -46,6 +46,8 @@ def test_what_the_decoder_makes_up_is_refused(text, reason):
 
 def test_silence_needs_both_signs_unless_hopeless():
     assert gate("好的", no_speech_prob=0.9, avg_logprob=-1.2) == "no_speech"
+    assert gate("奥秦", no_speech_prob=0.17, avg_logprob=-1.4) == "no_speech"
+    assert gate("周末", no_speech_prob=0.07, avg_logprob=-1.2) is None
     assert gate("好的", no_speech_prob=0.9, avg_logprob=-0.2) is None
     assert gate("好的", no_speech_prob=0.1, avg_logprob=-2.5) == "no_speech"
 
@@ -103,3 +105,5 @@ def test_a_hotword_that_the_decoder_doubts_is_an_echo():
     assert gate("网上银行", hotwords=BANK, avg_logprob=-0.9) == "prompt_echo"
     assert gate("网上银行", hotwords=BANK, avg_logprob=-0.4) is None
     assert gate("可以的", hotwords=BANK, avg_logprob=-0.9) is None
+    assert gate("付款、理财产品", hotwords=BANK, avg_logprob=-0.65) == "prompt_echo"
+    assert gate("信用卡、账单", hotwords=BANK, avg_logprob=-0.2) is None
