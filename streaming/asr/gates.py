@@ -11,10 +11,10 @@ Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
 
 MAX_COMPRESSION_RATIO = 2.4
 DOUBTFUL_NO_SPEECH = 0.15
-DOUBTFUL_LOGPROB = -0.55
-"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong; over a singer of syllables it is mostly above,
-and the words are poor. Both together refuse."""
-HOPELESS_LOGPROB = -2.0
+DOUBTFUL_LOGPROB = -0.5
+"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong; over a singer of syllables it is mostly
+above, and the words are poor. Both together refuse."""
+HOPELESS_LOGPROB = -1.4
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
 DOUBTED_HOTWORD_LOGPROB = -0.8
 """Hotwords alone below this are the decoder's memory, not the caller."""
