@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: screenshot help setup setup-dev demo test test-all test-fast check bench web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-all test-fast check bench capacity overload soak web lock hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,11 +29,23 @@ test-fast: setup-dev ## Only what needs neither models nor browser
 test-all: setup-dev ## make test, then the slow suites
 	@deploy/dev/test.sh --all
 
+test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda (PANGTING_TEST_WHISPER=DIR for another model than whisper-base)
+	@$(PY) -m pytest -q -m gpu
+
 check: setup-dev ## Lint, types, import rules
 	@deploy/dev/check.sh
 
-bench: setup-dev ## Latency, CER, CPU and memory at 1, 2 and 4 live channels, as the README's table
-	@$(PY) -m loadtest.bench $(BENCH_ARGS)
+bench: setup-dev ## Latency, CER, CPU and memory at 1 to 32 live channels, as the README's table (12 min; CHANNELS="1 2 4")
+	@$(PY) -m loadtest.bench $(if $(CHANNELS),--channels $(CHANNELS)) $(BENCH_ARGS)
+
+capacity: setup-dev ## The highest number of live channels that this machine keeps up with
+	@$(PY) -m loadtest.bench --capacity $(BENCH_ARGS)
+
+overload: setup-dev ## More calls than fit: are they refused, are the running ones spared, is it over when it is over?
+	@$(PY) -m loadtest.overload $(BENCH_ARGS)
+
+soak: setup-dev ## Half load for two hours (SOAK_MINUTES=): memory, latency and losses
+	@$(PY) -m loadtest.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(BENCH_ARGS)
 
 screenshot: setup-dev ## Take the picture of the README again
 	@$(PY) -m loadtest.screenshot

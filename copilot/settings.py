@@ -33,21 +33,52 @@ class ServerSettings(_Section):
 
 class IntegrationSettings(_Section):
     name: str = Field(description="Name shown in the call record and the audit trail.")
-    protocol: Literal["raw", "twilio"] = Field(description="Protocol the telephony system speaks.")
+    protocol: Literal[
+        "raw",
+        "twilio",
+        "signalwire",
+        "telnyx",
+        "plivo",
+        "exotel",
+        "freeswitch",
+        "jambonz",
+        "vonage",
+        "audiohook",
+        "audiosocket",
+        "asterisk",
+        "auto",
+    ] = Field(description="Protocol the telephony system speaks.")
     org: str = Field("", description="Organisation the calls belong to; empty: the one named by `org`.")
     keys: tuple[str, ...] = Field((), description="Accepted bearer keys, as sha256:<hex> of the key; several allow rotation.")
+    secret_envs: tuple[str, ...] = Field(
+        (), description="Environment variables with the client secret of each key, in the order of `keys`; empty: unsigned (audiohook)."
+    )
+    client_certs: tuple[str, ...] = Field((), description="Client certificates, as the trusted proxy writes them, that need no key.")
     twilio_auth_token_env: str = Field("", description="Environment variable with the auth token that signs the handshake (twilio).")
-    public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio).")
-    channel_roles: dict[str, Literal["customer", "agent"]] = Field(
+    public_url: str = Field("", description="The wss URL as the peer knows it; it is part of the signature (twilio, audiohook).")
+    channel_roles: dict[str, Literal["customer", "agent", "mixed"]] = Field(
         default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
     )
+    metadata_keys: dict[Literal["call_id", "agent", "customer", "ani", "dnis", "direction", "language"], str] = Field(
+        default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
+    )
+    legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(
+        (), description="Legs that arrive on connections of their own and make one call (asterisk, vonage)."
+    )
+    announced: bool = Field(False, description="Admit only calls that were announced (asterisk; always so for audiosocket).")
+    events: bool = Field(False, description="Send transcripts and suggestions back, where the protocol can (audiohook).")
     language: Literal["zh", "en"] = Field("zh", description="Language of the calls when the peer does not say.")
     max_calls: int = Field(64, ge=1, description="Most calls this integration may have at once.")
+    connects_per_minute: int = Field(600, ge=0, description="Most new connections a minute; 0: no limit.")
 
 
 class TelephonySettings(_Section):
     host: str = Field("127.0.0.1", description="Address the telephony websocket server listens on.")
     port: int = Field(8765, ge=0, le=65535, description="Port of the telephony websocket server (0: any free one).")
+    audiosocket_port: int = Field(9092, ge=0, le=65535, description="TCP port for AudioSocket, if an integration speaks it (0: any).")
+    trusted_proxies: tuple[str, ...] = Field((), description="Addresses or CIDR ranges of proxies whose headers are believed.")
+    client_cert_header: str = Field("", description="Header in which a trusted proxy names the client certificate it verified.")
+    leg_wait_s: float = Field(10.0, gt=0, description="A call that every leg left waits this long for legs that never came.")
     allow_anonymous: bool = Field(False, description="Accept peers without any credential. For a closed test bench only.")
     idle_timeout_s: float = Field(900.0, gt=0, description="A connection without audio for this long is closed.")
     start_timeout_s: float = Field(10.0, gt=0, description="A connection that has not started its call by then is closed.")
@@ -78,10 +109,21 @@ class MediaSettings(_Section):
 
 
 class AsrSettings(_Section):
-    model: str = Field("whisper-base", description="Model id in the model hub, or a directory with a CTranslate2 Whisper model.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run it.")
-    compute_type: str = Field("int8", description="CTranslate2 compute type: int8, int8_float16, float16, float32.")
-    decoders: int = Field(0, ge=0, description="Decoder threads; 0: one per core (CPU) or per device (GPU).")
+    model: str = Field("whisper-base", description="Model id in the model hub, or a directory with model files.")
+    engine: Literal["auto", "whisper", "sherpa"] = Field("auto", description="Engine of the model; auto: told by its files.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to run it; auto: on a GPU if there is one.")
+    device_index: tuple[int, ...] = Field((0,), min_length=1, description="Numbers of the GPUs to use; each has decoders of its own.")
+    compute_type: str = Field(
+        "auto", description="CTranslate2 compute type, e.g. int8, int8_float16, float16; auto: int8 on a CPU, float16 on a GPU."
+    )
+    vocabulary: Literal["auto", "compact", "full"] = Field(
+        "auto",
+        description="Output vocabulary of a Whisper for Mandarin calls: compact (Chinese, marks, digits, common Latin words; "
+        "faster on a CPU), full, or auto: compact on a CPU.",
+    )
+    decoders: int = Field(0, ge=0, description="Decoder threads, on GPUs for each; 0: one per core (CPU), two per GPU.")
+    max_batch: int = Field(0, ge=0, description="Most windows decoded together; 0: by engine and device (2 on a CPU, 16 on a GPU).")
+    flash_attention: bool = Field(False, description="FlashAttention 2 on the GPU; only builds of CTranslate2 that have it.")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
     beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
     endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")

@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
 
 import structlog
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
 
-from copilot.domain.audio import CallStart, CallStop, MediaFrame, MediaGap, TelephonyEvent
-from copilot.domain.errors import Conflict, CopilotError, NotFound, Overloaded, RemoteProtocolError
+from copilot.domain.audio import CallStart, CallStop, ChannelName, MediaFrame, MediaGap, TelephonyEvent
+from copilot.domain.errors import Conflict, CopilotError, Forbidden, NotFound, Overloaded, RemoteProtocolError
+from copilot.domain.events import SuggestionOffered
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.announcements import Announcement
 from streaming.handshake import IntegrationConfig
-from streaming.telephony.protocol import make_protocol
+from streaming.seat import Seat
+from streaming.telephony.auto import AutoProtocol
+from streaming.telephony.mapping import mapped
+from streaming.telephony.protocol import TelephonyProtocol
+from streaming.wire import Wire, WireClosed
 
 if TYPE_CHECKING:
-    from streaming.gateway import Gateway, LiveCall
+    from streaming.gateway import Gateway
 
 _T = TypeVar("_T")
 
@@ -29,7 +34,9 @@ log = structlog.get_logger(__name__)
 # RFC 6455 §7.4.1 and its registry; 4000–4999 are ours.
 NORMAL: Final = 1000
 INTERNAL: Final = 1011
+RESTART: Final = 1012
 TRY_AGAIN_LATER: Final = 1013
+NOT_ANNOUNCED: Final = 4403
 NOTHING_TO_RESUME: Final = 4404
 TIMED_OUT: Final = 4408
 CONFLICT: Final = 4409
@@ -37,6 +44,7 @@ CONFLICT: Final = 4409
 MAX_WAITING: Final = 512
 """Answers waiting for a slow peer: beyond it partials are dropped, beyond twice of it finals too (they are stored all the same)."""
 LAST_WORDS_S: Final = 5.0
+TICK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +65,27 @@ class _Interrupted(Exception):
 
 
 class Connection:
-    """Runs one accepted websocket to its end."""
+    """Runs one accepted socket to its end."""
 
     def __init__(
-        self,
-        websocket: ServerConnection,
-        integration: IntegrationConfig,
-        gateway: Gateway,
-        limits: ConnectionLimits,
-        remote: str,
+        self, wire: Wire, integration: IntegrationConfig, parser: TelephonyProtocol, gateway: Gateway, limits: ConnectionLimits
     ) -> None:
         self.integration = integration
         self.detached = asyncio.Event()
         """Set once this connection will touch its call no more."""
-        self._websocket = websocket
+        self.closed = asyncio.Event()
+        self.started_ms = 0.0
+        """When the peer began its call, on the node's monotonic clock."""
+        self.found: tuple[Announcement, ChannelName] | None = None
+        """The announcement that admitted this connection before its call began."""
+        self._wire = wire
         self._gateway = gateway
+        self._board = gateway.board
         self._limits = limits
-        self._remote = remote
-        self._parser = make_protocol(integration.protocol, integration.channel_roles)
-        self._call: LiveCall | None = None
-        self._answers: deque[str] = deque()
+        self._parser = parser
+        self._seat: Seat | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._answers: deque[str | bytes] = deque()
         self._answer_waiting = asyncio.Event()
         self._answers_gone = asyncio.Event()
         self._answers_gone.set()
@@ -90,26 +99,31 @@ class Connection:
         if self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time())
 
+    def pause(self, *, paused: bool) -> None:
+        """Asks the peer to stop sending audio, or to send it again."""
+        self._parser.queue_pause(paused)
+        self._collect()
+
     async def run(self) -> None:
         """Returns when the connection is closed and its call, if it is still its own, is ended or parked."""
-        sender = asyncio.create_task(self._send_answers(), name="telephony-answers")
+        self._tasks.append(asyncio.create_task(self._send_answers(), name="telephony-answers"))
+        if self._ticks:
+            self._tasks.append(asyncio.create_task(self._tick(), name="telephony-tick"))
         reason, code, message, may_return = "error", NORMAL, "", False
         try:
             reason = await self._converse()
             if reason == "hangup":
                 await self._hang_up()
+            may_return = reason == "peer_closed"
         except _Interrupted as interrupted:
             code, message = interrupted.code, str(interrupted)
-            self._call = None  # whoever interrupts takes care of the call
-        except ConnectionClosed as closed:
+            self._seat = None  # whoever interrupts takes care of the call
+        except WireClosed as closed:
             self._peer_gone = True
             self._answers_gone.set()
-            # Closed by us: the library met a frame it could not take (too big, no UTF-8). By the peer, or not at all: it vanished.
-            ours = closed.sent is not None and not closed.rcvd_then_sent and closed.sent.code in (1002, 1007, 1009)
-            reason = "error" if ours else "peer_closed"
-            may_return = closed.rcvd is None or closed.rcvd.code != NORMAL
-            if ours and closed.sent is not None:
-                await self._audit(f"{closed.sent.code}: {closed.sent.reason or 'The peer broke the websocket protocol.'}")
+            reason, may_return = ("error", True) if closed.fault else ("peer_closed", not closed.orderly)
+            if closed.fault:
+                await self._audit(f"{closed.fault[0]}: {closed.fault[1]}")
         except RemoteProtocolError as error:
             code, message = error.code, str(error)
             await self._audit(f"{code}: {message}")
@@ -123,6 +137,9 @@ class Connection:
         except NotFound as error:
             code, message = NOTHING_TO_RESUME, str(error)
             await self._audit(f"{code}: {message}")
+        except Forbidden as error:
+            code, message = NOT_ANNOUNCED, str(error)
+            await self._audit(f"{code}: {message}")
         except CopilotError as error:
             code, message = INTERNAL, str(error)
             log.warning("telephony_failed", error=type(error).__name__, integration=self.integration.name)
@@ -131,14 +148,25 @@ class Connection:
             log.exception("telephony_fault", integration=self.integration.name)
         try:
             await self._release_call(reason, may_return=may_return)
+            self.detached.set()  # whoever takes the call over need not wait for a peer that may be dead
             if message:
                 self._parser.queue_error(message, code)
                 self._collect()
             await self._last_words()
+            if code != RESTART:
+                await self._farewell()
         finally:
             self.detached.set()
-            sender.cancel()
-            await self._websocket.close(code, clipped(message))
+            for task in self._tasks:
+                task.cancel()
+            try:
+                await self._wire.close(code, message)
+            finally:
+                self.closed.set()
+
+    @property
+    def _ticks(self) -> bool:
+        return self._parser.timed_by_arrival or self._parser.keep_alive_s is not None
 
     # ------------------------------------------------------------------ conversation
 
@@ -150,9 +178,11 @@ class Connection:
         start, *rest = events
         if not isinstance(start, CallStart):
             raise RemoteProtocolError("The first event of a connection must be its start.")
-        await self._open(start)
-        for event in rest:
+        for event in (*await self._open(self._mapped(start)), *rest):
+            if isinstance(event, CallStop):
+                return event.reason
             await self._take(event)
+        self._collect()
         return await self._within(self._limits.idle_timeout_s, self._listen, "No audio came for {:g} s, so the call was ended.")
 
     async def _within(self, seconds: float, step: Callable[[], Awaitable[_T]], complaint: str) -> _T:
@@ -171,80 +201,152 @@ class Connection:
         finally:
             self._scope = None
 
-    async def _await_start(self) -> list[TelephonyEvent]:
-        events: list[TelephonyEvent] = []
-        while not events:
-            events = self._parse(await self._websocket.recv())
-        return events
+    async def _await_start(self) -> Sequence[TelephonyEvent]:
+        assert self._scope is not None
+        identified = None
+        while True:
+            events = self._parse(await self._wire.recv())
+            if identified is None and self._parser.identified is not None:
+                identified = self._parser.identified
+                self.started_ms = self._board.now_ms()
+                self._gateway.identify(self, identified)
+                # It may be ringing still: from here on silence is allowed.
+                self._put_off(self._limits.idle_timeout_s)
+            self._collect()
+            if events:
+                self.started_ms = self.started_ms or self._board.now_ms()
+                return events
 
     async def _listen(self) -> str:
-        assert self._scope is not None
-        loop = asyncio.get_running_loop()
+        self._collect()
         while True:
-            for event in self._parse(await self._websocket.recv()):
+            for event in self._parse(await self._wire.recv()):
                 if isinstance(event, CallStop):
                     return event.reason
-                if isinstance(event, MediaFrame | MediaGap) and self._interruption is None:
-                    self._scope.reschedule(loop.time() + self._limits.idle_timeout_s)
+                if isinstance(event, MediaFrame | MediaGap):
+                    self._put_off(self._limits.idle_timeout_s)
                 await self._take(event)
             self._collect()
 
-    async def _open(self, start: CallStart) -> None:
-        if self._parser.resumes_at is None:
-            call = await self._gateway.open_call(self, start)
-            heard = 0
-        else:
-            call = await self._gateway.resume_call(self, start)
-            heard = call.ingest.heard_samples
-        self._call = call
+    def _put_off(self, seconds: float) -> None:
+        if self._interruption is None and self._scope is not None:
+            self._scope.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def _open(self, start: CallStart) -> Sequence[TelephonyEvent]:
+        """Takes a seat on a call; what the parser had kept until then."""
+        arrival = self._parser.timed_by_arrival
+        heard = 0
+        if self._parser.resumes_at is not None:
+            try:
+                self._seat = await self._board.resume_call(self, start, self._parser.continues, arrival=arrival)
+                heard = self._seat.call.ingest.heard_samples
+            except NotFound:
+                anew = self._parser.start_anew()
+                if anew is None:
+                    raise
+                start = self._mapped(anew)
+        if self._seat is None:
+            found = self._gateway.announcement_of(self, start)
+            self._seat = await self._board.open_call(self, start, found, arrival=arrival)
+        ingest = self._seat.call.ingest
         if self._parser.wants_events:
-            call.ingest.publish = self._publish
+            ingest.publish = self._publish
+        if self._parser.wants_suggestions:
+            ingest.listen(self._suggest)
         window_ms = round(self._limits.resume_window_s * 1000)
-        for event in self._parser.accept(call.ingest.call_id, heard_samples=heard, resume_window_ms=window_ms):
-            await self._take(event)
+        events = self._parser.accept(ingest.call_id, heard_samples=heard, resume_window_ms=window_ms)
+        if self._seat.call.paused:
+            self._parser.queue_pause(True)
         self._collect()
+        return events
+
+    def _mapped(self, start: CallStart) -> CallStart:
+        return mapped(start, self.integration.metadata_keys, uuid4().hex)
 
     async def _take(self, event: TelephonyEvent) -> None:
-        assert self._call is not None
-        if isinstance(event, CallStart | CallStop):
-            return
-        await self._call.ingest.receive(event)
+        assert self._seat is not None
+        await self._seat.receive(event)
 
     def _parse(self, message: str | bytes) -> list[TelephonyEvent]:
-        return self._parser.receive_text(message) if isinstance(message, str) else self._parser.receive_bytes(message)
+        events = self._parser.receive_text(message) if isinstance(message, str) else self._parser.receive_bytes(message)
+        if isinstance(self._parser, AutoProtocol) and self._parser.chosen is not None:
+            log.info("telephony_recognised", integration=self.integration.name, protocol=self._parser.name)
+            self._parser = self._parser.chosen
+            if self._ticks:
+                self._tasks.append(asyncio.create_task(self._tick(), name="telephony-tick"))
+        return events
+
+    async def _tick(self) -> None:
+        """What is due by the clock and not by a message."""
+        keep_alive_s = self._parser.keep_alive_s
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (keep_alive_s or 0.0)
+        while True:
+            await asyncio.sleep(TICK_S)
+            if keep_alive_s is not None and loop.time() >= due:
+                due = loop.time() + keep_alive_s
+                self._parser.queue_keep_alive()
+                self._collect()
+            if self._seat is not None:
+                with contextlib.suppress(Conflict):  # the reader meets it too, and ends the call
+                    await self._seat.tick()
 
     # ------------------------------------------------------------------ endings
 
     async def _hang_up(self) -> None:
         """The peer's own ending: it hears the last finals and how long the call was."""
-        assert self._call is not None
-        call, self._call = self._call, None
-        duration_ms = await self._gateway.finish(call, "hangup")
+        assert self._seat is not None
+        seat, self._seat = self._seat, None
+        with contextlib.suppress(Conflict):  # another node's call: what is held is its business
+            await seat.leave()
+        leaving = self._board.begin_to_leave(seat, self, "hangup")
+        try:
+            async with asyncio.timeout(self._parser.closing_s):
+                duration_ms = await asyncio.shield(leaving)
+        except TimeoutError:
+            # The last finals take longer than the peer waits: they are stored all the same.
+            duration_ms = seat.call.ingest.duration_ms
         self._parser.queue_stopped(duration_ms)
         self._collect()
 
     async def _release_call(self, reason: str, *, may_return: bool) -> None:
         """Ends or parks a call whose connection ended in another way; what was heard is kept."""
-        if self._call is None:
+        if self._seat is None:
             return
-        call, self._call = self._call, None
+        seat, self._seat = self._seat, None
         with contextlib.suppress(CopilotError):
             for event in self._parser.receive_eof():
-                if isinstance(event, MediaFrame | MediaGap):
-                    await call.ingest.receive(event)
+                if isinstance(event, CallStop) and reason == "peer_closed" and not may_return:
+                    reason = event.reason
+                await seat.receive(event)
+            await seat.leave()
         if may_return and reason == "peer_closed" and self._parser.resumable and self._limits.resume_window_s > 0:
-            self._gateway.park(call, self._limits.resume_window_s)
+            self._board.park(seat, self, self._limits.resume_window_s)
         else:
-            await self._gateway.finish(call, reason)
+            await self._board.leave(seat, self, reason)
+
+    async def _farewell(self) -> None:
+        """Lets a peer whose protocol says so close the connection itself."""
+        if self._parser.farewell_s <= 0 or self._peer_gone:
+            return
+        with contextlib.suppress(TimeoutError, WireClosed, CopilotError):
+            async with asyncio.timeout(self._parser.farewell_s):
+                while True:
+                    self._parse(await self._wire.recv())
+                    self._collect()
 
     async def _audit(self, reason: str) -> None:
-        await self._gateway.audit(self.integration, self._remote, reason)
+        await self._gateway.audit(self.integration, self._wire.remote, reason)
 
     # ------------------------------------------------------------------ answers
 
     def _publish(self, event: TranscriptPartial | TranscriptFinal) -> None:
         self._parser.queue_event(event)
         self._collect(final=isinstance(event, TranscriptFinal))
+
+    def _suggest(self, suggestion: SuggestionOffered) -> None:
+        self._parser.queue_suggestion(suggestion)
+        self._collect()
 
     def _collect(self, *, final: bool = True) -> None:
         """From the parser to the sender's queue; a peer that does not read loses partials first."""
@@ -262,20 +364,16 @@ class Connection:
                 await self._answer_waiting.wait()
                 self._answer_waiting.clear()
                 while self._answers:
-                    await self._websocket.send(self._answers[0])
+                    await self._wire.send(self._answers[0])
                     self._answers.popleft()
                 self._answers_gone.set()
-        except ConnectionClosed:
+        except WireClosed:
             self._peer_gone = True
             self._answers_gone.set()
 
     async def _last_words(self) -> None:
         """Gives a peer that reads a moment to get what is queued."""
+        self._collect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._answers_gone.wait()
-
-
-def clipped(reason: str) -> str:
-    """A close reason has at most 123 bytes of UTF-8 (RFC 6455 §5.5)."""
-    return reason.encode()[:123].decode(errors="ignore")

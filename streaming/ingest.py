@@ -19,12 +19,14 @@ import structlog
 from copilot.domain.audio import CallStart, ChannelName, Dtmf, LegFormat, MediaFrame, MediaGap
 from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, CopilotError, EngineError
+from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.asr import Transcriber
 from copilot.domain.ports.live import CallHandle, CallSink, Integration
 from copilot.domain.transcript import Hypothesis, TranscriptFinal, TranscriptPartial
+from streaming.account import AudioAccount
 from streaming.audio.leg import AudioChunk, LegAudio
-from streaming.pipeline import CancelPartial, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
+from streaming.pipeline import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
 from streaming.recording.recorder import CallRecording, Recorder
 from streaming.recording.segment import BlobCipher
 from streaming.teller import Degrade, Teller
@@ -42,6 +44,8 @@ class ChannelPipeline(Protocol):
     def tick(self, now_ms: float) -> list[PipelineEffect]: ...
 
     def flush(self) -> list[PipelineEffect]: ...
+
+    def set_language(self, language: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ class IngestServices:
     recorder: Recorder | None = None
     cipher_for: Callable[[OrgId, CallId], BlobCipher] | None = None
     config: IngestConfig = IngestConfig()
+    on_account: Callable[[AudioAccount], None] = lambda _account: None
+    """Told once per call, when it has ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +126,7 @@ class CallIngest:
         self._teller = Teller(handle, self._show, retries_s=self._config.store_retries_s)
         self._queue: deque[MediaFrame | MediaGap] = deque()
         self._backlog_ms = 0.0
+        self._account = AudioAccount()
         self._skipping = False
         self._stopping = False
         self._wake = asyncio.Event()
@@ -160,6 +167,15 @@ class CallIngest:
     @property
     def finishing(self) -> bool:
         return self._finish is not None
+
+    def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
+        """``tell`` gets every card that is offered to the agent from now on, masked."""
+        self._handle.listen(tell)
+
+    def set_language(self, language: str) -> None:
+        """The call goes on in another language: for what is recognised from now on."""
+        for leg in self._legs.values():
+            leg.pipeline.set_language(language)
 
     async def receive(self, event: MediaFrame | MediaGap | Dtmf) -> None:
         """Takes the next event; waits only when the recording's writer is behind. Raises Conflict once another node owns the call."""
@@ -218,6 +234,7 @@ class CallIngest:
                     self._skipping = True
                     self._teller.tell(Degrade("recognition", "down", "Recognition is behind: audio is skipped until it has caught up."))
                 if self._backlog_ms > self._config.max_backlog_ms / 2:
+                    self._account.skipped += leg.duration_ms(event)
                     return
                 self._skipping = False
                 self._teller.tell(Degrade("recognition", "up", ""))
@@ -255,31 +272,35 @@ class CallIngest:
                 return
 
     def _hear(self, leg: _Leg, frame: MediaFrame) -> None:
-        self._feed(leg, partial(leg.audio.receive, frame))
+        heard = self._feed(leg, partial(leg.audio.receive, frame))
+        self._account.heard(leg.duration_ms(frame), failed=not heard)
 
     def _pause(self, leg: _Leg, gap: MediaGap) -> None:
         self._feed(leg, leg.audio.flush)
+        self._account.gap += leg.duration_ms(gap)
         start_ms = leg.form.samples_to_ms(gap.start_sample)
         duration_ms = leg.form.samples_to_ms(gap.samples)
         if duration_ms >= self._config.least_gap_ms:
             self._teller.tell((gap, start_ms, duration_ms))
 
-    def _feed(self, leg: _Leg, chunks: Callable[[], list[AudioChunk]]) -> None:
+    def _feed(self, leg: _Leg, chunks: Callable[[], list[AudioChunk]]) -> bool:
         def heard() -> list[PipelineEffect]:
             return [effect for chunk in chunks() for effect in leg.pipeline.receive_audio(chunk.pcm16, chunk.start_ms)]
 
-        self._guarded(leg, heard)
+        return self._guarded(leg, heard)
 
-    def _guarded(self, leg: _Leg, step: Callable[[], list[PipelineEffect]]) -> None:
+    def _guarded(self, leg: _Leg, step: Callable[[], list[PipelineEffect]]) -> bool:
+        """False if the step met a fault."""
         try:
             effects = step()
         except Exception:
             if not self._recognition_down:  # once, not for every frame
                 log.exception("pipeline_fault", call_id=self.call_id)
             self._recognition_state("down", "Recognition met a fault of its own; the recording goes on.")
-            return
+            return False
         for effect in effects:
             self._run(leg, effect)
+        return True
 
     def _run(self, leg: _Leg, effect: PipelineEffect) -> None:
         match effect:
@@ -288,6 +309,8 @@ class CallIngest:
                 task = asyncio.create_task(self._ask(leg, effect), name=f"ask-{effect.request.request_id}")
                 self._asks[effect.tag] = (task, leg, final)
                 task.add_done_callback(lambda _: self._asks.pop(effect.tag, None))
+            case Confirm():
+                self._services.transcriber.confirm(effect.request)
             case CancelPartial():
                 ask = self._asks.pop(effect.tag, None)
                 if ask is not None:
@@ -297,6 +320,7 @@ class CallIngest:
             case EmitFinal():
                 self._teller.tell(effect.final)
             case EmitSpeech():
+                self._account.voice(effect.event)
                 self._teller.tell(effect.event)
 
     async def _ask(self, leg: _Leg, effect: Transcribe) -> None:
@@ -341,6 +365,7 @@ class CallIngest:
         except Exception:  # whatever went wrong on the way, the call must be closed in the record
             log.exception("finish_fault", call_id=self.call_id)
         await asyncio.gather(closing, return_exceptions=True)
+        self._services.on_account(self._account)
         try:
             await self._handle.end(reason, self.duration_ms)
         except Conflict:

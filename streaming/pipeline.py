@@ -50,6 +50,13 @@ class Transcribe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """The pause was the end: the speculative final of this id is wanted for certain, with this longer audio if it still waits."""
+
+    request: RecognizeRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmitPartial:
     """Show this. A partial with neither stable nor unstable text withdraws the utterance: no speech after all."""
 
@@ -77,7 +84,12 @@ class CancelPartial:
     tag: str
 
 
-PipelineEffect = Transcribe | EmitPartial | EmitFinal | EmitSpeech | CancelPartial
+PipelineEffect = Transcribe | Confirm | EmitPartial | EmitFinal | EmitSpeech | CancelPartial
+
+
+_SENTENCE_ENDS = ("。", "？", "！", ".", "?", "!")
+_SURE_LOGPROB = -0.5
+"""Mean log-probability over which an ending is believed."""
 
 
 class SpeechProbability(Protocol):
@@ -115,6 +127,8 @@ class PipelineConfig:
     lock_guard_ms: int = 1_500
     max_partial_ms: int = 8_000
     final_beam: int = 2
+    sure_end_ms: int = 0
+    """Silence that closes an utterance whose speculative final reads like a finished sentence; 0: the endpoint's own, always."""
     context_chars: int = 0
     """Characters of this channel's last final given to the next final as previous text."""
 
@@ -163,6 +177,10 @@ class ChannelPipeline:
         """Utterances that are closed and wait for their final."""
         return len(self._closed)
 
+    def set_language(self, language: str) -> None:
+        """For windows asked for from now on; an utterance keeps the language in which its last window was asked for."""
+        self._language = language
+
     def receive_audio(self, pcm16: bytes, start_ms: int) -> list[PipelineEffect]:
         """Mono 16 kHz s16le samples that begin at ``start_ms`` of media time. How the audio is cut into chunks changes nothing."""
         if len(pcm16) % 2:
@@ -199,11 +217,7 @@ class ChannelPipeline:
             if tag in current.partials:
                 return self._partial_arrived(current, tag, hypothesis)
             if current.speculation is not None and current.speculation.tag == tag:
-                if hypothesis is None:
-                    current.speculation = None  # the endpoint asks again
-                else:
-                    current.speculation.hypothesis = hypothesis
-                return []
+                return self._speculation_arrived(current, current.speculation, hypothesis)
         for closed in self._closed:
             if closed.tag == tag:
                 return self._final_arrived(closed, hypothesis)
@@ -285,7 +299,9 @@ class ChannelPipeline:
         )
         return [EmitSpeech(event=SpeechStarted(channel=self._channel, utterance_id=self._open.utterance, at_ms=at // SAMPLES_PER_MS))]
 
-    def _ask(self, lane: Literal["final", "partial"], start: int, end: int, *, context: str, word_times: bool) -> Transcribe:
+    def _ask(
+        self, lane: Literal["final", "partial"], start: int, end: int, *, context: str, word_times: bool, guess: bool = False
+    ) -> Transcribe:
         self._tags += 1
         tag = f"{self._channel}:{lane[0]}{self._tags}"
         request = RecognizeRequest(
@@ -299,6 +315,8 @@ class ChannelPipeline:
             hotwords=tuple(self._hotwords()),
             beam_size=self._config.final_beam if lane == "final" else 1,
             word_times=word_times,
+            speculative=guess,
+            opening=lane == "partial" and self._open is not None and not any(self._open.shown),
         )
         return Transcribe(request=request, tag=tag)
 
@@ -311,14 +329,31 @@ class ChannelPipeline:
         current.partials[ask.tag] = (start, end)
         return ask
 
-    def _ask_final(self, current: OpenUtterance, end: int) -> Transcribe:
+    def _ask_final(self, current: OpenUtterance, end: int, *, guess: bool = False) -> Transcribe:
         context = self._context[-self._config.context_chars :] if self._config.context_chars else ""
-        return self._ask("final", current.audio_start, end, context=context, word_times=True)
+        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess)
 
     def _speculate(self, current: OpenUtterance) -> list[PipelineEffect]:
-        ask = self._ask_final(current, self._framed)
+        ask = self._ask_final(current, self._framed, guess=True)
         current.speculation = Speculation(tag=ask.tag, request=ask.request)
         return [ask]
+
+    def _speculation_arrived(self, current: OpenUtterance, speculation: Speculation, hypothesis: Hypothesis | None) -> list[PipelineEffect]:
+        if hypothesis is None:
+            current.speculation = None  # the endpoint asks again
+            return []
+        speculation.hypothesis = hypothesis
+        if self._config.sure_end_ms and self._sure(hypothesis):
+            self._endpointer.end_after(self._config.sure_end_ms)
+        if not current.take_whole(hypothesis, speculation.request):
+            return []
+        current.next_partial = self._framed + self._config.partial_step_ms * SAMPLES_PER_MS
+        return [self._partial(current, self._framed, *current.shown)]
+
+    @staticmethod
+    def _sure(hypothesis: Hypothesis) -> bool:
+        """True if what was heard reads like a finished sentence."""
+        return not hypothesis.rejected and hypothesis.avg_logprob > _SURE_LOGPROB and hypothesis.text.endswith(_SENTENCE_ENDS)
 
     def _drop_speculation(self, current: OpenUtterance) -> list[PipelineEffect]:
         speculation, current.speculation = current.speculation, None
@@ -329,10 +364,13 @@ class ChannelPipeline:
     ) -> list[PipelineEffect]:
         effects: list[PipelineEffect] = [CancelPartial(tag=tag) for tag in current.partials]
         hypothesis: Hypothesis | None = None
+        end = audio_end or min(speech_end + self._config.tail_ms * SAMPLES_PER_MS, self._framed)
         if current.speculation is not None:
             tag, request, hypothesis = current.speculation.tag, current.speculation.request, current.speculation.hypothesis
+            if hypothesis is None:
+                request = replace(request, pcm16=self._audio(current.audio_start, end), speculative=False)
+                effects.append(Confirm(request=request))
         else:
-            end = audio_end or min(speech_end + self._config.tail_ms * SAMPLES_PER_MS, self._framed)
             ask = self._ask_final(current, end)
             tag, request = ask.tag, ask.request
             effects.append(ask)

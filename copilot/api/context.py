@@ -41,7 +41,8 @@ class RecordingReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows."""
+    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows;
+    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``."""
 
     people: SqlPeople
     signin: SqlSignIn
@@ -54,6 +55,7 @@ class ApiContext:
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     status: Callable[[], Json]
+    telephony: Any
     metrics: Metrics
     render_metrics: Callable[[], bytes]
     web_dir: Path

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from copilot.domain.clock import Clock
-from copilot.domain.errors import ConfigError
+from copilot.domain.errors import ConfigError, EngineError
 from copilot.domain.ids import OrgId
 from copilot.settings import Settings
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from copilot.domain.knowledge import Article
+    from copilot.domain.ports.asr import RecognitionEngine
     from copilot.domain.ports.bus import Bus
     from copilot.domain.ports.knowledge import Embedder, IntentClassifier
     from copilot.domain.ports.llm import ReplyWriter, TextModel
@@ -26,12 +28,23 @@ if TYPE_CHECKING:
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
     from kb.service import KnowledgeBase
+    from streaming.asr.schedule import ScheduleConfig
     from streaming.asr.utterance import Finish
-    from streaming.asr.whisper import WhisperRecognizer
     from streaming.pipeline import PipelineConfig
     from streaming.vad.silero import SileroVad
 
 VAD_MODEL = "silero-vad"
+_GPU_CHANNELS = 512
+"""A ceiling per GPU where asr.max_channels is 0: far above what one carries, so that the measured load decides."""
+
+
+def one_core_each() -> None:
+    """Linear algebra stays on the thread that asks for it: a pool of its own would take the decoders' cores, mostly to wait."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    np.dot(np.ones((2, 2)), np.ones((2, 2)))  # the pool must be there to be limited
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def model_hub(settings: Settings) -> ModelHub:
@@ -124,14 +137,83 @@ def open_intents(settings: Settings, pack: str, articles: Sequence[Article], emb
     return ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering(settings, embedder))
 
 
-def open_recognizer(settings: Settings) -> WhisperRecognizer:
-    """The recogniser, for as many decoder threads as it has workers: on a CPU one per core, on a GPU one per device."""
+def asr_directory(settings: Settings) -> Path:
+    """The directory of the recognition model. Raises NotFound or EngineError as the model hub does."""
+    given = Path(settings.asr.model)
+    return given if given.is_dir() else model_hub(settings).path(settings.asr.model)
+
+
+def open_recognizers(settings: Settings) -> list[RecognitionEngine]:
+    """One recogniser for each device: the CPU with a worker per core, or each GPU of asr.device_index."""
+    from streaming.asr.detect import engine_of
+    from streaming.asr.devices import gpus
+
+    asr = settings.asr
+    if len(set(asr.device_index)) < len(asr.device_index):
+        raise ConfigError("asr.device_index names a GPU twice; name each once and set asr.decoders for more threads on it.")
+    directory = asr_directory(settings)
+    cores = max(1, os.cpu_count() or 1)
+    if (engine_of(directory) if asr.engine == "auto" else asr.engine) == "sherpa":
+        from streaming.asr.sherpa import SherpaRecognizer
+
+        if asr.device_index != (0,):
+            raise ConfigError("sherpa-onnx uses the first GPU only: leave asr.device_index at [0], and run a node for each further GPU.")
+        return [SherpaRecognizer(directory, asr.device, asr.decoders or cores, model_id=asr.model)]
+    on_gpu = asr.device == "cuda" or (asr.device == "auto" and gpus() > 0)
+    return [_open_whisper(settings, directory, index, asr.decoders or (2 if on_gpu else cores)) for index in asr.device_index]
+
+
+def open_recognizer(settings: Settings) -> RecognitionEngine:
+    """The recogniser of the first device, for work on files."""
+    first = settings.asr.model_copy(update={"device_index": settings.asr.device_index[:1]})
+    return open_recognizers(settings.model_copy(update={"asr": first}))[0]
+
+
+def _open_whisper(settings: Settings, directory: Path, index: int, workers: int) -> RecognitionEngine:
     from streaming.asr.whisper import WhisperRecognizer
 
     asr = settings.asr
-    directory = Path(asr.model) if Path(asr.model).is_dir() else model_hub(settings).path(asr.model)
-    decoders = asr.decoders or max(1, os.cpu_count() or 1)
-    return WhisperRecognizer(directory, asr.device, asr.compute_type, decoders, model_id=asr.model)
+    recognizer = WhisperRecognizer(
+        directory,
+        asr.device,
+        asr.compute_type,
+        workers,
+        device_index=index,
+        flash_attention=asr.flash_attention,
+        model_id=asr.model,
+        compact_dir=_compact(settings, directory),
+    )
+    if asr.language not in recognizer.languages:
+        raise ConfigError(f"{asr.model} understands English only, but asr.language is {asr.language}: choose a multilingual model.")
+    return recognizer
+
+
+def _compact(settings: Settings, directory: Path) -> Path | None:
+    """The model with the vocabulary of Mandarin calls, if the settings want it and it can be made."""
+    from streaming.asr.compact import compact_model
+    from streaming.asr.devices import gpus
+
+    asr = settings.asr
+    on_gpu = asr.device == "cuda" or (asr.device == "auto" and gpus() > 0)
+    if asr.vocabulary == "full" or asr.language != "zh" or (asr.vocabulary == "auto" and on_gpu):
+        return None
+    try:
+        return compact_model(directory, settings.models_dir / "derived")
+    except EngineError as error:
+        if asr.vocabulary == "compact":
+            raise ConfigError(f"asr.vocabulary is compact, but: {error} Set it to auto.") from error
+        return None
+
+
+def schedule_config(settings: Settings, recognizers: Sequence[RecognitionEngine]) -> ScheduleConfig:
+    """How many windows at once and how many channels these engines are given; admission goes by measured load before that."""
+    from streaming.asr.schedule import ScheduleConfig
+
+    asr = settings.asr
+    batch = asr.max_batch or recognizers[0].max_batch
+    usual = ScheduleConfig()
+    channels = asr.max_channels or (usual.max_channels if batch <= usual.max_batch else _GPU_CHANNELS * len(recognizers))
+    return replace(usual, max_batch=batch, max_channels=channels)
 
 
 def open_reply_writer(settings: Settings, forbidden: Sequence[re.Pattern[str]]) -> ReplyWriter | None:
@@ -176,7 +258,13 @@ def pipeline_config(settings: Settings) -> PipelineConfig:
     asr = settings.asr
     # Wider margins than the pipeline's own: on rendered calls they took about a tenth off the error rate of short utterances.
     return PipelineConfig(
-        endpoint=EndpointConfig(end_ms=asr.endpoint_ms), pre_roll_ms=600, tail_ms=min(450, asr.endpoint_ms), final_beam=asr.beam_size
+        endpoint=EndpointConfig(end_ms=asr.endpoint_ms, speculate_ms=min(250, asr.endpoint_ms)),
+        pre_roll_ms=600,
+        tail_ms=min(450, asr.endpoint_ms),
+        first_partial_ms=400,
+        sure_end_ms=min(450, asr.endpoint_ms),
+        context_chars=40,
+        final_beam=asr.beam_size,
     )
 
 

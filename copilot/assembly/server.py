@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,20 +21,24 @@ from copilot.assembly import engines
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings
+from copilot.assembly.telephony import TelephoneSystems
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.bus import call_topic, jobs_topic
 from copilot.settings import Settings
+from copilot.telemetry.threads import name_thread, name_threads
 
 if TYPE_CHECKING:
     import uvicorn
 
     from copilot.assembly.after_call import AfterCall
+    from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
     from copilot.telemetry.metrics import Metrics
+    from streaming.account import AudioAccount
     from streaming.asr.dispatcher import DecodedBatch, Dispatcher
     from streaming.gateway import Gateway
 
@@ -70,6 +74,7 @@ class Server:
         self._dispatcher: Dispatcher | None = None
         self._after: AfterCall | None = None
         self._dropped_seen = 0
+        self._telephone_systems = TelephoneSystems()
 
     async def run(self) -> int:
         """Exit status: 0 after a clean stop."""
@@ -96,6 +101,7 @@ class Server:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings = self.settings
+        engines.one_core_each()
         self.bus = engines.open_bus(settings)
         observer = Observer(self.bus, self.metrics)
         self.store: Store = await asyncio.to_thread(engines.open_store, settings, on_committed=observer.committed)
@@ -108,20 +114,22 @@ class Server:
         self.reply_writer = engines.open_reply_writer(settings, organisation.forbidden())
         if self.reply_writer is not None:
             stack.push_async_callback(self.reply_writer.aclose)
-        recognizer, self.vad = await recognizer_task
+        recognizers, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
         await self._close_interrupted()
-        dispatcher = await stack.enter_async_context(self._recognition(recognizer))
+        dispatcher = await stack.enter_async_context(self._recognition(recognizers))
         desk = self._make_desk()
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
-    def _load_recognizer(self) -> tuple[Any, Any]:
-        recognizer = engines.open_recognizer(self.settings)
-        recognizer.warm_up()
-        return recognizer, engines.open_vad(self.settings)
+    def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
+        name_thread("recognizer")  # the engine's own threads inherit it
+        recognizers = engines.open_recognizers(self.settings)
+        for recognizer in recognizers:
+            recognizer.warm_up()
+        return recognizers, engines.open_vad(self.settings)
 
     async def organisation(self, org_id: OrgId) -> Organisation:
         """What calls of ``org_id`` share; opened on first use."""
@@ -153,13 +161,12 @@ class Server:
             log.warning("interrupted_calls_closed", calls=len(closed))
 
     @asynccontextmanager
-    async def _recognition(self, recognizer: Any) -> AsyncIterator[Dispatcher]:
+    async def _recognition(self, recognizers: Sequence[RecognitionEngine]) -> AsyncIterator[Dispatcher]:
         from streaming.asr.dispatcher import Dispatcher
-        from streaming.asr.schedule import ScheduleConfig
 
-        limit = self.settings.asr.max_channels
-        config = ScheduleConfig(max_channels=limit) if limit else ScheduleConfig()
-        dispatcher = Dispatcher([recognizer] * recognizer.workers, config=config, key=recognizer.batch_key, on_batch=self._measure_batch)
+        decoders = [recognizer for recognizer in recognizers for _ in range(recognizer.workers)]
+        config, key = engines.schedule_config(self.settings, recognizers), recognizers[0].batch_key
+        dispatcher = Dispatcher(decoders, config=config, key=key, on_batch=self._measure_batch)
         await dispatcher.start()
         self._dispatcher = dispatcher
         try:
@@ -175,8 +182,13 @@ class Server:
         for waited in batch.queue_ms:
             metrics.observe("pangting_asr_queue_ms", waited, lane=batch.lane)
 
+    def _measure_call(self, account: AudioAccount) -> None:
+        for outcome, seconds in account.seconds().items():
+            self.metrics.count("pangting_call_audio_seconds_total", seconds, outcome=outcome)
+
     def _render_metrics(self) -> bytes:
         """Prometheus text; gauges are read at this moment."""
+        name_threads("event-loop")
         metrics = self.metrics
         metrics.set("pangting_live_calls", self._desk.live_calls if self._desk is not None else 0)
         if self._dispatcher is not None:
@@ -245,9 +257,12 @@ class Server:
     async def _telephony(self, desk: LiveDesk, dispatcher: Dispatcher, recorder: Any) -> AsyncIterator[Gateway]:
         from copilot.assembly.telephony import build_gateway
 
-        gateway = build_gateway(self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon)
+        gateway = build_gateway(
+            self.settings, desk, dispatcher, recorder, self.vad, self.store, self.clock, self._lexicon, self._measure_call
+        )
         await gateway.start()
         self.telephony_port = gateway.port
+        self._telephone_systems.gateway = gateway
         try:
             yield gateway
         finally:
@@ -304,6 +319,7 @@ class Server:
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             status=self.status,
+            telephony=self._telephone_systems,
             metrics=self.metrics,
             render_metrics=self._render_metrics,
             web_dir=WEB_DIR,

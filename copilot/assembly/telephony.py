@@ -7,20 +7,22 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from copilot.assembly import engines
-from copilot.domain.errors import ConfigError
+from copilot.domain.errors import ConfigError, CopilotError, Forbidden, Overloaded, Unauthenticated
 from copilot.domain.ids import OrgId
 from copilot.settings import IntegrationSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from copilot.api.telephony import AnnouncedCall, Asking, CallToCome
     from copilot.domain.clock import Clock
     from copilot.domain.ports.asr import Transcriber
     from copilot.domain.ports.live import CallSink
     from copilot.store.store import Store
+    from streaming.account import AudioAccount
     from streaming.asr.utterance import Finish
     from streaming.gateway import Gateway
-    from streaming.handshake import IntegrationConfig
+    from streaming.handshake import IntegrationConfig, Refusal
     from streaming.ingest import PipelineRequest
     from streaming.pipeline import ChannelPipeline
     from streaming.recording.recorder import Recorder
@@ -31,22 +33,71 @@ def integration(settings: IntegrationSettings, org: str) -> IntegrationConfig:
     """Raises ConfigError when the named secret is not in the environment."""
     from streaming.handshake import IntegrationConfig
 
-    secret = ""
-    if settings.twilio_auth_token_env:
-        secret = os.environ.get(settings.twilio_auth_token_env, "")
-        if not secret:
-            raise ConfigError(f"Integration {settings.name!r}: the environment variable {settings.twilio_auth_token_env} is empty.")
     return IntegrationConfig(
         name=settings.name,
         protocol=settings.protocol,
         org_id=OrgId(settings.org or org),
         keys=settings.keys,
-        twilio_auth_token=secret,
+        secrets=tuple(_secret(settings.name, variable) for variable in settings.secret_envs),
+        twilio_auth_token=_secret(settings.name, settings.twilio_auth_token_env),
         public_url=settings.public_url,
+        client_certs=settings.client_certs,
         channel_roles=dict(settings.channel_roles),
+        metadata_keys={str(name): key for name, key in settings.metadata_keys.items()},
+        legs=settings.legs,
+        announced=settings.announced or settings.protocol == "audiosocket",
+        events=settings.events,
         language=settings.language,
         max_calls=settings.max_calls,
+        connects_per_minute=settings.connects_per_minute,
     )
+
+
+def _secret(integration_name: str, variable: str) -> str:
+    """What an environment variable holds; empty if none is named. Raises ConfigError."""
+    secret = os.environ.get(variable, "") if variable else ""
+    if variable and not secret:
+        raise ConfigError(f"Integration {integration_name!r}: the environment variable {variable} is empty.")
+    return secret
+
+
+class TelephoneSystems:
+    """What telephone systems ask over HTTP, handed to the gateway once there is one. See ``copilot.api.telephony.TelephoneSystem``."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+
+    async def announce(self, who: Asking, call: CallToCome) -> AnnouncedCall:
+        from copilot.api.telephony import AnnouncedCall, AnnouncedLeg
+        from streaming.handshake import Refusal
+
+        taken = await self._ready().announce(
+            who.authorization,
+            who.remote,
+            call_id=call.call_id,
+            legs=tuple((leg.id, leg.channel) for leg in call.legs),
+            metadata=call.metadata,
+            language=call.language,
+            wait_s=call.wait_s,
+        )
+        if isinstance(taken, Refusal):
+            raise _error_of(taken)
+        return AnnouncedCall(call_id=taken.call_id, legs=[AnnouncedLeg(id=leg.leg_id, channel=leg.channel) for leg in taken.legs])
+
+    async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
+        refusal = await self._ready().pause(who.authorization, who.remote, call_id, paused=paused)
+        if refusal is not None:
+            raise _error_of(refusal)
+
+    def _ready(self) -> Gateway:
+        if self.gateway is None:
+            raise Overloaded("Telephony is not ready yet: try again in a moment.")
+        return self.gateway
+
+
+def _error_of(refusal: Refusal) -> CopilotError:
+    kinds: dict[int, type[CopilotError]] = {401: Unauthenticated, 403: Forbidden}
+    return kinds.get(refusal.status, Overloaded)(refusal.sentence)
 
 
 class Pipelines:
@@ -85,10 +136,12 @@ def build_gateway(
     store: Store,
     clock: Clock,
     lexicon: Callable[[], tuple[str, ...]],
+    on_account: Callable[[AudioAccount], None],
 ) -> Gateway:
     """The telephony server, not yet listening."""
     from streaming.gateway import Gateway, GatewayConfig
     from streaming.ingest import IngestServices
+    from streaming.telephony.admission import TrustedProxies
 
     telephony = settings.telephony
     services: Any = IngestServices(
@@ -98,12 +151,16 @@ def build_gateway(
         clock=clock,
         recorder=recorder,
         cipher_for=store.call_cipher,
+        on_account=on_account,
     )
     config = GatewayConfig(
         host=telephony.host,
         port=telephony.port,
         integrations=tuple(integration(item, settings.org) for item in telephony.integrations),
+        audiosocket_port=telephony.audiosocket_port,
         allow_anonymous=telephony.allow_anonymous,
+        proxies=TrustedProxies.of(telephony.trusted_proxies, telephony.client_cert_header),
+        leg_wait_s=telephony.leg_wait_s,
         start_timeout_s=telephony.start_timeout_s,
         idle_timeout_s=telephony.idle_timeout_s,
     )

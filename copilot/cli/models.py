@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +69,37 @@ def pull(context: typer.Context, name: OptionalName = None, everything: All = Fa
 
 
 @app.command()
+def pin(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="A known model (whisper-small, -medium, -large-v3, -large-v3-turbo), or any name with --from.")
+    ],
+    directory: Annotated[
+        Path | None, typer.Option("--from", exists=True, file_okay=False, help="Take the files of this directory instead of the hub's.")
+    ] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Licence to write down for a model of your own.")] = "",
+) -> None:
+    """Take a model that has no known sha256 once, and hold it to the bytes that came; the pins are a manifest for other machines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from copilot.assembly import model_hub
+    from copilot.modelhub.hub import PullProgress
+
+    hub = model_hub(settings_of(context))
+    columns = (TextColumn("  {task.description:<24}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
+        task = bar.add_task(name, total=None)
+
+        def show(step: PullProgress) -> None:
+            bar.update(task, description=step.file or name, completed=step.done, total=step.total)
+
+        pins = hub.pin(name, directory, licence=licence, progress=show)
+    typer.echo(f"{name}: {hub.path(name)}")
+    typer.echo(f"pinned in {pins}")
+
+
+@app.command()
 def verify(
     context: typer.Context,
     name: OptionalName = None,
@@ -89,6 +122,42 @@ def verify(
             typer.echo(f"{model}: {check.path.name}: {check.problem or 'ok'}")
     if failed:
         sys.exit(1)
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Argument(help="Recognition model: a name or a directory; default: asr.model.")] = None,
+    audio: Annotated[Path | None, typer.Option("--audio", exists=True, dir_okay=False, help="An audio file; default: a clip.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda; default: asr.device.")] = None,
+    compute_type: Annotated[str | None, typer.Option("--compute-type", help="Default: asr.compute_type.")] = None,
+    decoders: Annotated[int | None, typer.Option("--decoders", min=1, help="Default: asr.decoders.")] = None,
+) -> None:
+    """Load a recognition model as the server does, time it, and estimate how many live channels this machine carries with it."""
+    from copilot.assembly.model_check import CLIP_TEXT, check_model
+
+    settings = settings_of(context)
+    changes = {"model": model, "device": device, "compute_type": compute_type, "decoders": decoders}
+    asr = type(settings.asr)(**(settings.asr.model_dump() | {key: value for key, value in changes.items() if value is not None}))
+    busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+    found = check_model(settings.model_copy(update={"asr": asr}), audio)
+    on = f"{found.devices} × {found.device}" if found.devices > 1 else found.device
+    typer.echo(f"{found.model}: {found.engine} on {on}, {found.compute_type}, {found.decoders} decoders, batches of {found.max_batch}")
+    typer.echo(f"loaded and warm in {found.load_ms / 1000:.1f} s")
+    typer.echo(f"heard    {found.text}")
+    if audio is None:
+        typer.echo(f"said     {CLIP_TEXT}")
+    typer.echo("window   audio  padded  alone: encode + decode        RTF   all decoders busy")
+    for row in (found.partial, found.final):
+        parts = "" if row.encode_ms is None else f"{row.encode_ms:.0f} + {max(0.0, row.alone_ms - row.encode_ms):.0f} ms"
+        typer.echo(
+            f"{row.lane:<8} {row.audio_ms / 1000:3.1f} s  {row.window_ms / 1000:4.1f} s  {row.alone_ms:6.0f} ms  {parts:<18} "
+            f"{row.rtf:5.3f}   {row.full_ms:.0f} decoder-ms a window"
+        )
+    if busy > 0.5 * cores:
+        typer.echo(f"the machine had other work (load {busy:.1f} on {cores} cores): the times are too long and the estimate too low")
+    typer.echo(f"estimate: {found.usual:.0f} live channels with a partial every 0.8 s, {found.most:.0f} at the slowest cadence (2.5 s),")
+    typer.echo("          each speaking 45% of the time; admission at run time goes by the measured load")
 
 
 @app.command()

@@ -74,10 +74,17 @@ class Dtmf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageChanged:
+    """The peer said that from now on the call is held in another language: ``zh`` or ``en``."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStop:
-    """The peer ended the call in the protocol's own way."""
+    """The peer ended the call in the protocol's own way. ``peer_closed``: this connection only; another one will continue the call."""
 
     reason: Literal["hangup", "peer_closed", "error"] = "hangup"
 
 
-TelephonyEvent = CallStart | MediaFrame | MediaGap | Dtmf | CallStop
+TelephonyEvent = CallStart | MediaFrame | MediaGap | Dtmf | LanguageChanged | CallStop

@@ -91,7 +91,11 @@ class TranscriptFinal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizeRequest:
-    """One window to decode. ``pcm16``: mono 16 kHz s16le bytes. Never longer than 30 s."""
+    """One window to decode. ``pcm16``: mono 16 kHz s16le bytes. Never longer than 30 s.
+
+    ``speculative``: a final asked for during a pause that may not be the end; it may be taken back, or confirmed. ``opening``: a partial
+    of an utterance of which nothing is shown yet.
+    """
 
     request_id: str
     call_id: str
@@ -103,6 +107,10 @@ class RecognizeRequest:
     hotwords: tuple[str, ...] = ()
     beam_size: int = 1
     word_times: bool = False
+    speculative: bool = False
+    opening: bool = False
+    economy: int = 0
+    """How much the decode may save: 0 nothing, 1 and 2 smaller beams and shorter windows, as the recogniser's load demands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

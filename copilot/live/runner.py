@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +22,7 @@ from copilot.domain.artifacts import Turn
 from copilot.domain.audio import CallStart, MediaGap
 from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, CopilotError, EngineError
-from copilot.domain.events import CallEnded, CallEvent, CallStarted, Degraded, MediaGapRecorded, UtteranceFinal
+from copilot.domain.events import CallEnded, CallEvent, CallStarted, Degraded, MediaGapRecorded, SuggestionOffered, UtteranceFinal
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Hit, Query
@@ -81,6 +81,7 @@ class LiveCall:
     terms: Sequence[str] = ()
     agent_id: UserId | None = None
     on_end: Any = None
+    _listener: Callable[[SuggestionOffered], None] | None = None
     _ended: bool = False
     _unstored: tuple[TranscriptFinal, TranscriptFinal, dict[str, str]] | None = None
     _pending: OrderedDict[int, tuple[Investigate, float, tuple[Stage, ...], float]] = field(default_factory=OrderedDict)
@@ -158,6 +159,9 @@ class LiveCall:
             log.warning("derived_events_not_stored", call_id=self.call_id, error=type(error).__name__)
         return masked
 
+    def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
+        self._listener = tell
+
     async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None:
         await self._append([MediaGapRecorded(channel=gap.channel, start_ms=start_ms, duration_ms=duration_ms, reason=gap.reason)])
 
@@ -203,6 +207,10 @@ class LiveCall:
 
     async def _append(self, events: Sequence[CallEvent]) -> None:
         await self.services.journal.append(self.org_id, self.opened, events)
+        if self._listener is not None:
+            for event in events:
+                if isinstance(event, SuggestionOffered):
+                    self._listener(event)
 
     def _ring(self, message: dict[str, Any]) -> None:
         self.services.bus.publish(call_topic(self.org_id, self.call_id), dumps({**message, "call_id": self.call_id}))

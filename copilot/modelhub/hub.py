@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from copilot.domain.errors import ConfigError, EngineError, NotFound
 from copilot.modelhub.blobs import BlobStore, Stamps, sha256_of
-from copilot.modelhub.manifest import Model, ModelFile, builtin_models, read_manifest
+from copilot.modelhub.manifest import Model, ModelFile, builtin_models, checked_name, read_manifest
+from copilot.modelhub.pinning import PINS, from_directory, from_hub, known_models, read_pins, write_pin
 from copilot.modelhub.sources import PackageSource, Source, SourceConfig, Unavailable, build_sources
 
 ModelState = Literal["installed", "ready", "missing", "damaged"]
@@ -86,6 +87,8 @@ class ModelHub:
             if model.name in self._models:
                 raise ConfigError(f"The manifest {manifest} names {model.name}, which is built in; give that model another name.")
             self._models[model.name] = model
+        for model in read_pins(self._root):
+            self._models.setdefault(model.name, model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -140,9 +143,47 @@ class ModelHub:
             self._report_all(model, progress, "disk")
             return folder
 
+    def pin(self, name: str, directory: Path | None = None, *, role: str = "asr", licence: str = "", progress: Progress = _silent) -> Path:
+        """Takes a model without known hashes, from ``directory`` or the public hub, and holds this machine to the bytes that came.
+
+        Returns the manifest with the pins. Raises ConfigError when the name is pinned already or nothing is known about it.
+        """
+        if checked_name(name) in self._models:
+            raise ConfigError(f"{name} is pinned already; to take other bytes give them another name, or remove its entry from {PINS}.")
+        known = known_models().get(name)
+        if directory is None and known is None:
+            raise ConfigError(f"Nothing is known about {name!r}; known are {', '.join(known_models())}. Others need --from DIR.")
+        if directory is None and not self._config.hub:
+            raise ConfigError("models.hub is false: set it to true for this download, or give the files with --from DIR.")
+        (self._root / "partial").mkdir(parents=True, exist_ok=True)
+        (self._root / "locks").mkdir(exist_ok=True)
+        staging = self._root / "partial" / f"pin-{name}"
+
+        def note(file: str, done: int, total: int) -> None:
+            progress(PullProgress(model=name, file=file, source="directory" if directory else "hub", done=done, total=total))
+
+        with FileLock(self._root / "locks" / f"{name}.lock"):
+            if directory is not None:
+                words = licence or (known.licence if known else "the operator's")
+                model = from_directory(name, directory, self._blobs, staging, role=role, licence=words, note=note)
+            else:
+                assert known is not None
+                client = self._client or httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30.0, connect=10.0))
+                try:
+                    model = from_hub(known, self._config.hub_url, client, self._blobs, staging, note)
+                finally:
+                    if self._client is None:
+                        client.close()
+            pins = write_pin(self._root, model)
+        self._models[name] = model
+        self.pull(name)
+        return pins
+
     def model(self, name: str) -> Model:
         """What the manifest says. Raises NotFound."""
         model = self._models.get(name)
+        if model is None and name in known_models():
+            raise NotFound(f"The model {name} is known, but its bytes are not pinned on this machine; run: pangting models pin {name}")
         if model is None:
             raise NotFound(
                 f"No model is called {name!r}; known are {', '.join(self._models)}. Others go into the file models.manifest names."

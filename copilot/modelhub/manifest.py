@@ -102,10 +102,15 @@ def parse_manifest(text: str, name: str) -> tuple[Model, ...]:
     return models
 
 
-def _model(entry: Mapping[str, Any], where: str) -> Model:
-    name = _text(entry, "name", where)
+def checked_name(name: str, where: str = "") -> str:
+    """``name`` if it can be a model's: it is also a directory. Raises ConfigError."""
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{where}: name {name!r} must be lower-case letters, digits, '.', '_' or '-'.")
+        raise ConfigError(f"{where}name {name!r} must be lower-case letters, digits, '.', '_' or '-'.")
+    return name
+
+
+def _model(entry: Mapping[str, Any], where: str) -> Model:
+    name = checked_name(_text(entry, "name", where), f"{where}: ")
     where = f"{where} ({name})"
     _only(entry, {"name", "role", "licence", "origin", "files", "installed", "hub", "packages"}, where)
     files = tuple(_file(file, where) for file in _tables(entry, "files", where))

@@ -37,6 +37,12 @@ CATALOGUE: tuple[Definition, ...] = (
     Definition(name="pangting_asr_decode_ms", kind="histogram", help="Decoding of one batch, ms."),
     Definition(name="pangting_asr_batch_size", kind="histogram", help="Windows decoded together.", buckets=(1, 2, 4, 8, 16, 32)),
     Definition(name="pangting_asr_audio_seconds_total", kind="counter", help="Audio decoded, seconds.", labels=("lane",)),
+    Definition(
+        name="pangting_call_audio_seconds_total",
+        kind="counter",
+        help="Audio of the legs of ended calls by what became of it, seconds: speech, silence, gap (declared missing), skipped, failed.",
+        labels=("outcome",),
+    ),
     Definition(name="pangting_asr_partials_dropped_total", kind="counter", help="Partials superseded before they were decoded."),
     Definition(name="pangting_suggestions_total", kind="counter", help="Cards offered, by kind.", labels=("kind",)),
     Definition(name="pangting_alerts_total", kind="counter", help="Compliance alerts during calls, by kind.", labels=("kind",)),

@@ -175,6 +175,13 @@ class Dispatcher:
                 self._state.entries.pop(ticket, None)
             raise
 
+    def confirm(self, request: RecognizeRequest) -> None:
+        """See ``copilot.domain.ports.asr.Transcriber``."""
+        key = self._key(request)
+        with self._wake:
+            if self._schedule.confirm(request, key, self._clock_ms()):
+                self._wake.notify()
+
     def admit(self) -> None:
         """Raises Overloaded when a further call would harm the running ones."""
         with self._wake:
@@ -220,6 +227,10 @@ class Dispatcher:
                 decision = self._schedule.take(now)
                 if decision.batch:
                     decoder.batch, decoder.began_ms = decision.batch, now
+                    economy = self._schedule.economy(now)
+                    if economy and decision.batch[0].request.lane == "final":
+                        for ticket in decision.batch:
+                            ticket.request = replace(ticket.request, economy=economy)
                 elif not decision.dropped:
                     self._wake.wait(None if decision.look_again_ms is None else max(0.001, (decision.look_again_ms - now) / 1000.0))
             self._drop(decision.dropped)

@@ -3,6 +3,10 @@
 Two lanes. Finals go first and are never dropped. Partials: a channel has at most one waiting and one in hand; a newer one replaces the
 waiting one, so what is decoded is fresh; a final of the channel drops it; one that waited past its deadline is dropped. Under load each
 channel's partials come less often. A batch is whatever waits with the same key when a decoder is free: nothing waits for a batch to fill.
+
+In between stand speculative finals: asked for in a pause that may be the end. They come after the first partial of an utterance (somebody
+waits to see that they are heard) and before the other partials, which they replace; on busy decoders they wait until they are confirmed,
+because many are taken back.
 """
 
 from __future__ import annotations
@@ -26,13 +30,17 @@ class ScheduleConfig:
     """CPU: 2 (larger batches delay finals more than they save); GPU: 16–32."""
     partial_deadline_ms: float = 3_000
     cadence_ms: float = 800
-    max_cadence_ms: float = 2_500
+    max_cadence_ms: float = 4_000
     stretch_from: float = 0.45
     """Utilisation at which the partial cadence begins to stretch; it is longest at ``stretch_to``."""
     stretch_to: float = 0.9
     partial_turn_ms: float = 1_500
     """A partial that waited so long gets a turn before the next final, at most every ``partial_turn_every``-th batch."""
     partial_turn_every: int = 4
+    economy_from: tuple[float, float] = (0.4, 0.7)
+    """Utilisation from which finals are decoded with a small beam in a shorter window, and then greedily in the shortest one."""
+    speculate_until: float = 0.85
+    """Utilisation over which speculative finals are only decoded once they are confirmed."""
     load_window_ms: float = 20_000
     """Utilisation is measured over this time (exponentially weighted)."""
     admit_load: float = 0.85
@@ -72,6 +80,7 @@ class _Channel:
     last_seen_ms: float
     last_partial_ms: float = float("-inf")
     waiting: Ticket | None = None
+    speculative: Ticket | None = None
     in_hand: bool = False
 
 
@@ -101,14 +110,33 @@ class Schedule:
         replaced = [state.waiting] if state.waiting is not None else []
         if ticket.request.lane == "final":
             state.waiting = None
-            self._finals.append(ticket)
+            if ticket.request.speculative:
+                if state.speculative is not None:
+                    replaced.append(state.speculative)
+                state.speculative = ticket
+            else:
+                self._finals.append(ticket)
         else:
             state.waiting = ticket
         return replaced
 
+    def confirm(self, request: RecognizeRequest, key: Hashable, now_ms: float) -> bool:
+        """A waiting speculative final is wanted for certain, with this request; False if it does not wait (any more)."""
+        state = self._channels.get((request.call_id, request.channel))
+        ticket = state.speculative if state is not None else None
+        if state is None or ticket is None or ticket.request.request_id != request.request_id:
+            return False
+        ticket.request, ticket.key, ticket.arrived_ms = request, key, now_ms
+        state.speculative = None
+        self._finals.append(ticket)
+        return True
+
     def withdraw(self, ticket: Ticket) -> bool:
         """The owner no longer wants it: True if it was still waiting."""
         state = self._channels.get(ticket.channel)
+        if state is not None and state.speculative is ticket:
+            state.speculative = None
+            return True
         if state is not None and state.waiting is ticket:
             state.waiting = None
             return True
@@ -129,22 +157,43 @@ class Schedule:
             and now_ms - due[0].arrived_ms >= self.config.partial_turn_ms
         )
         if self._finals and not partial_turn:
-            batch = self._matching(self._finals[0], list(self._finals))
+            # Two at once take longer than one: worth it only when more wait than there are decoders to come.
+            crowded = len(self._finals) > self.config.decoders
+            batch = self._matching(self._finals[0], list(self._finals)) if crowded else [self._finals[0]]
             for ticket in batch:
                 self._finals.remove(ticket)
                 self._note_final_wait(now_ms - ticket.arrived_ms, now_ms)
             self._since_partial += 1
-        elif due:
-            batch = self._matching(due[0], due)
+        elif opening := next((ticket for ticket in due if ticket.request.opening), None):
+            batch = self._take_partials(opening, due, now_ms)
+        elif guesses := self._guesses(now_ms):
+            batch = self._matching(guesses[0], guesses)
             for ticket in batch:
                 state = self._channels[ticket.channel]
-                state.waiting, state.in_hand, state.last_partial_ms = None, True, now_ms
-            self._since_partial = 0
+                # It is shown as a partial too.
+                state.speculative, state.last_partial_ms = None, now_ms
+        elif due:
+            batch = self._take_partials(due[0], due, now_ms)
         else:
             return Decision(dropped=dropped, look_again_ms=look_again)
         self._tick(now_ms)
         self._running[id(batch[0])] = now_ms
         return Decision(batch=tuple(batch), dropped=dropped)
+
+    def _take_partials(self, first: Ticket, due: list[Ticket], now_ms: float) -> list[Ticket]:
+        batch = self._matching(first, due)
+        for ticket in batch:
+            state = self._channels[ticket.channel]
+            state.waiting, state.in_hand, state.last_partial_ms = None, True, now_ms
+        self._since_partial = 0
+        return batch
+
+    def _guesses(self, now_ms: float) -> list[Ticket]:
+        """Speculative finals that may be decoded now, oldest first."""
+        if self.load(now_ms) > self.config.speculate_until:
+            return []
+        found = (state.speculative for state in self._channels.values() if state.speculative is not None)
+        return sorted(found, key=lambda ticket: ticket.arrived_ms)
 
     def done(self, batch: tuple[Ticket, ...], now_ms: float) -> None:
         """The decoder has finished (or failed) a batch."""
@@ -157,10 +206,11 @@ class Schedule:
 
     def drain(self) -> list[Ticket]:
         """Everything that waits, when the dispatcher stops."""
-        tickets = [*self._finals, *(state.waiting for state in self._channels.values() if state.waiting is not None)]
+        waiting = [t for state in self._channels.values() for t in (state.speculative, state.waiting) if t is not None]
+        tickets = [*self._finals, *waiting]
         self._finals.clear()
         for state in self._channels.values():
-            state.waiting = None
+            state.waiting = state.speculative = None
         return tickets
 
     # ------------------------------------------------------------------ load
@@ -169,6 +219,11 @@ class Schedule:
         """Utilisation of the decoders, 0–1, over the last ``load_window_ms``."""
         self._tick(now_ms)
         return self._load
+
+    def economy(self, now_ms: float) -> int:
+        """How much the decodes should save at the present load (``RecognizeRequest.economy``)."""
+        load = self.load(now_ms)
+        return sum(load >= limit for limit in self.config.economy_from)
 
     def cadence_ms(self, now_ms: float) -> float:
         """The least time between two partials of a channel at the present load."""
@@ -180,13 +235,15 @@ class Schedule:
         """Channels that sent something in the last ``channel_idle_ms``; older idle ones are forgotten."""
         limit = now_ms - self.config.channel_idle_ms
         for channel in [
-            key for key, state in self._channels.items() if state.last_seen_ms < limit and not state.waiting and not state.in_hand
+            key
+            for key, state in self._channels.items()
+            if state.last_seen_ms < limit and not (state.waiting or state.speculative or state.in_hand)
         ]:
             del self._channels[channel]
         return len(self._channels)
 
     def waiting(self) -> tuple[int, int]:
-        """(finals, partials) in the queues."""
+        """(finals, partials) in the queues; speculative finals count once they are confirmed."""
         return len(self._finals), sum(state.waiting is not None for state in self._channels.values())
 
     def admit(self, now_ms: float) -> None:
@@ -238,7 +295,8 @@ class Schedule:
         for state in self._channels.values():
             if state.waiting is None or state.in_hand:
                 continue
-            turn = state.last_partial_ms + cadence
+            # Nothing is shown of an opening utterance: its turn does not wait for quieter times.
+            turn = state.last_partial_ms + (self.config.cadence_ms if state.waiting.request.opening else cadence)
             if turn <= now_ms:
                 due.append((max(state.last_partial_ms, state.waiting.arrived_ms - cadence), state.waiting))
             else:

@@ -91,6 +91,22 @@ class OpenUtterance:
         self.shown = shown
         return window_end
 
+    def take_whole(self, hypothesis: Hypothesis, request: RecognizeRequest) -> bool:
+        """Takes a decode of all of the utterance so far (``request``) as a partial; True if the text to show changed.
+
+        Only while no text is locked: the text of a longer utterance would begin before the window.
+        """
+        if hypothesis.rejected or not hypothesis.text or self.window_start != self.audio_start:
+            return False
+        self.partials.clear()  # older than this
+        self.agreement.push(hypothesis.text)
+        self._text_window = len(request.pcm16) // 2
+        shown = (self.agreement.stable, self.agreement.unstable)
+        if shown == self.shown:
+            return False
+        self.shown = shown
+        return True
+
     def _lock_agreed(self, hypothesis: Hypothesis, guard: int) -> None:
         """Agreed units whose words ended ``guard`` samples before the window's end leave the window, so that its length stays bounded."""
         limit_ms = (self._text_window - guard) // SAMPLES_PER_MS

@@ -7,6 +7,8 @@ single-threaded, and the GIL is released while they work. N separate models woul
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +17,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from copilot.domain.errors import EngineError
+from copilot.domain.errors import ConfigError, EngineError
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
 from streaming.asr import gates
-from streaming.asr.window import longer_window_ms, max_length, window_ms
+from streaming.asr.compact import TokenMap, open_token_map
+from streaming.asr.detect import check_whisper
+from streaming.asr.devices import place, this_machine
+from streaming.asr.mel import LogMel
+from streaming.asr.window import audio_ms, longer_window_ms, max_length, window_ms
 
 STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
 """Previous text that tips the model to simplified, punctuated Mandarin."""
 _PROMPT_SIZES = (16, 32, 64, 96, 128)
 _MAX_HOTWORD_TOKENS = 64
+_ECONOMY_BEAMS = (10, 2, 1)
 _TOKENS_PER_SECOND = 50
 _FULL_WIDTH = {",": "，", "?": "？", "!": "！", ":": "：", ";": "；", " ": "，"}
 _PAUSE = re.compile(r"(?<=[\u4e00-\u9fff])(?:[,?!:;]| (?=[\u4e00-\u9fff]))")
@@ -37,7 +44,8 @@ class BatchKey:
     prompt_tokens: int
     beam_size: int
     lane: str
-    align_language: str | None
+    language: str
+    word_times: bool
 
 
 @dataclass(slots=True)
@@ -52,8 +60,18 @@ class _Item:
         return len(self.audio) // 16
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A CTranslate2 model and how its token ids relate to the tokenizer's."""
+
+    model: Any
+    tokens: TokenMap
+
+
 @dataclass(slots=True)
 class _Decoded:
+    """``tokens`` are the tokenizer's ids."""
+
     tokens: list[int]
     avg_logprob: float
     no_speech_prob: float
@@ -63,20 +81,27 @@ class _Decoded:
 class WhisperRecognizer:
     """Thread-safe: ``workers`` threads may call ``recognize`` at once (pass the same object once per decoder thread).
 
-    ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one). ``threads``: single-threaded CPU workers, one per
-    core; ignored on a GPU. Finals are decoded with the request's beam, looping ones again in a longer window;
-    looping partials are dropped, the next is near.
+    ``compact_dir``: the same model with the vocabulary of Mandarin calls (see ``compact``), used for them; English gets the whole one,
+    loaded when it is first heard. ``device``: ``cpu``, ``cuda`` or ``auto`` (a GPU if CTranslate2 sees one); ``device_index``: which GPU.
+    Several GPUs are several recognisers: within one, CTranslate2 would take the encoder's output through the CPU, not knowing which GPU
+    decodes it. ``threads``: workers sharing the weights, single-threaded on a CPU, a stream each on a GPU. ``flash_attention``: only builds
+    of CTranslate2 that have it. Raises ConfigError for what this machine or model cannot do, EngineError for a file that cannot be loaded.
+
+    Finals are decoded with the request's beam, looping ones again in a longer window; looping partials are dropped, the next is near.
     """
 
     def __init__(
         self,
         model_dir: Path,
         device: str = "auto",
-        compute_type: str = "int8",
+        compute_type: str = "auto",
         threads: int = 1,
         *,
+        device_index: int = 0,
+        flash_attention: bool = False,
         partial_repetition_penalty: float = 1.1,
         model_id: str | None = None,
+        compact_dir: Path | None = None,
     ) -> None:
         import ctranslate2
         import tokenizers
@@ -84,27 +109,46 @@ class WhisperRecognizer:
         from faster_whisper.tokenizer import Tokenizer
         from opencc import OpenCC
 
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-        if device == "cuda" and compute_type == "int8":
-            compute_type = "int8_float16"
-        self.workers = threads if device == "cpu" else 1
+        check_whisper(model_dir)
+        self.placement = place(device, device_index, compute_type, this_machine())
+        if flash_attention and self.placement.device == "cpu":
+            raise ConfigError("asr.flash_attention is for GPUs; recognition runs on the CPU here: set it to false.")
+        self.workers = threads
+        self.max_batch = self.placement.max_batch
         self._storage: Any = ctranslate2.StorageView
         self._cpu: Any = ctranslate2.Device.cpu
-        try:
-            self._model: Any = ctranslate2.models.Whisper(
-                str(model_dir), device=device, compute_type=compute_type, inter_threads=self.workers, intra_threads=1
+
+        def load(directory: Path) -> _Loaded:
+            model = ctranslate2.models.Whisper(
+                str(directory),
+                device=self.placement.device,
+                device_index=self.placement.index,
+                compute_type=self.placement.compute_type,
+                inter_threads=self.workers,
+                intra_threads=1,
+                flash_attention=flash_attention,
             )
+            return _Loaded(model, open_token_map(directory))
+
+        self._load = load
+        self._loading = threading.Lock()
+        self._model_dirs = {"zh": compact_dir or model_dir, "en": model_dir}
+        try:
+            self._loaded = {self._model_dirs["zh"]: load(self._model_dirs["zh"])}
+            first = self._loaded[self._model_dirs["zh"]].model
             vocabulary = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
         except Exception as error:  # both libraries raise plain exceptions for a missing or broken file
-            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {device} ({error}): pull it again.") from error
+            where = self.placement.device
+            raise EngineError(f"The recognition model in {model_dir} cannot be loaded on {where} ({error}): pull it again.") from error
+        multilingual = compact_dir is not None or first.is_multilingual
+        self.languages = ("zh", "en") if multilingual else ("en",)
         self._tokenizers: dict[str, Any] = {
-            language: Tokenizer(vocabulary, self._model.is_multilingual, task="transcribe", language=language) for language in ("zh", "en")
+            language: Tokenizer(vocabulary, multilingual, task="transcribe", language=language) for language in ("zh", "en")
         }
-        self._features: Any = FeatureExtractor(feature_size=self._model.n_mels)
+        self._mel = LogMel(FeatureExtractor(feature_size=first.n_mels).mel_filters)
         self._to_simplified: Any = OpenCC("t2s").convert
         self._partial_penalty = partial_repetition_penalty
-        self._model_id = model_id or f"whisper:{model_dir.name}:{compute_type}"
+        self._model_id = model_id or f"whisper:{model_dir.name}:{self.placement.compute_type}"
         self._style_tokens = {language: self._tokenizers[language].encode(text) for language, text in STYLE_PROMPTS.items()}
 
     @property
@@ -134,10 +178,17 @@ class WhisperRecognizer:
         )
         self.recognize([request])
 
+    def encode_ms(self, requests: Sequence[RecognizeRequest]) -> float:
+        """How long features and encoder take for windows of equal keys, in ms: what is left of ``recognize`` is decoding."""
+        items = [self._item(request) for request in requests]
+        began = time.perf_counter()
+        self._encode(items, items[0].key.window_ms)
+        return (time.perf_counter() - began) * 1000.0
+
     # ------------------------------------------------------------------ prompts and features
 
     def _language(self, request: RecognizeRequest) -> str:
-        return "en" if request.language.lower().startswith("en") else "zh"
+        return "en" if request.language.lower().startswith("en") or "zh" not in self.languages else "zh"
 
     def _prompt(self, request: RecognizeRequest) -> list[int]:
         """Previous text (style prompt, hotwords, what was said before) and the start sequence.
@@ -158,23 +209,34 @@ class WhisperRecognizer:
 
     def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
         return BatchKey(
-            window_ms=window_ms(len(request.pcm16) // 32, request.lane),
+            window_ms=window_ms(audio_ms(request), request.lane, request.economy),
             prompt_tokens=len(prompt),
-            beam_size=request.beam_size,
+            beam_size=min(request.beam_size, _ECONOMY_BEAMS[request.economy]),
             lane=request.lane,
-            align_language=self._language(request) if request.word_times else None,
+            language=self._language(request),
+            word_times=request.word_times,
         )
 
     def _item(self, request: RecognizeRequest) -> _Item:
-        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
         prompt = self._prompt(request)
-        return _Item(request=request, audio=audio, prompt=prompt, key=self._key(request, prompt))
+        key = self._key(request, prompt)
+        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+        return _Item(request=request, audio=audio, prompt=prompt, key=key)
+
+    def _for(self, language: str) -> _Loaded:
+        directory = self._model_dirs[language]
+        found = self._loaded.get(directory)
+        if found is None:
+            with self._loading:
+                found = self._loaded.get(directory)
+                if found is None:
+                    found = self._loaded[directory] = self._load(directory)
+        return found
 
     def _encode(self, items: Sequence[_Item], window: int) -> Any:
         """Encoder output for audio padded with digital silence to ``window`` ms."""
-        samples = window * 16
-        mel = np.stack([self._features(np.pad(item.audio, (0, max(0, samples - len(item.audio)))), padding=0) for item in items])
-        return self._model.encode(self._storage.from_array(np.ascontiguousarray(mel, dtype=np.float32)), to_cpu=False)
+        mel = np.stack([self._mel(item.audio, window) for item in items])
+        return self._for(items[0].key.language).model.encode(self._storage.from_array(mel), to_cpu=False)
 
     def _simplify(self, text: str) -> str:
         """Simplified characters, full-width marks between them (Whisper writes commas and spaces for pauses)."""
@@ -188,8 +250,8 @@ class WhisperRecognizer:
             penalty = self._partial_penalty if key.lane == "partial" else 1.0
             decoded = self._generate(encoded, items, penalty)
             hypotheses = [self._hypothesis(item, result, key.window_ms) for item, result in zip(items, decoded, strict=True)]
-            if key.align_language is not None:
-                words = self._align(encoded, items, decoded, key.align_language)
+            if key.word_times:
+                words = self._align(encoded, items, decoded, key.language)
                 hypotheses = [self._with_words(h, w) for h, w in zip(hypotheses, words, strict=True)]
         except (RuntimeError, ValueError) as error:
             raise EngineError(
@@ -203,10 +265,11 @@ class WhisperRecognizer:
         ]
 
     def _generate(self, encoded: Any, items: Sequence[_Item], penalty: float) -> list[_Decoded]:
-        results = self._model.generate(
+        loaded = self._for(items[0].key.language)
+        results = loaded.model.generate(
             encoded,
-            [item.prompt for item in items],
-            beam_size=items[0].request.beam_size,
+            [loaded.tokens.to_model(item.prompt) for item in items],
+            beam_size=items[0].key.beam_size,
             repetition_penalty=penalty,
             max_length=max(max_length(item.audio_ms, len(item.prompt)) for item in items),
             return_scores=True,
@@ -218,7 +281,7 @@ class WhisperRecognizer:
             if not result.sequences_ids or not result.sequences_ids[0]:  # nothing decoded: the gates call it empty
                 decoded.append(_Decoded([], 0.0, result.no_speech_prob, ""))
                 continue
-            tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
+            tokens = [token for token in loaded.tokens.from_model(result.sequences_ids[0]) if token < tokenizer.eot]
             # CTranslate2's score is the mean over the tokens; the end token counts too (as in OpenAI's avg_logprob).
             length = len(result.sequences_ids[0])
             average = result.scores[0] * length / (length + 1)
@@ -264,19 +327,20 @@ class WhisperRecognizer:
 
     def _align(self, encoded: Any, items: Sequence[_Item], decoded: Sequence[_Decoded], language: str) -> list[list[Word]]:
         """Words by the cross-attention alignment of CTranslate2; spread evenly over the audio where that fails."""
-        tokenizer = self._tokenizers[language]
-        start = tokenizer.sot_sequence
+        tokenizer, loaded = self._tokenizers[language], self._for(language)
+        start = loaded.tokens.to_model(tokenizer.sot_sequence)
+        texts = [loaded.tokens.to_model(result.tokens) for result in decoded]
         frames = [max(2, min(item.audio_ms // 10, item.key.window_ms // 10)) for item in items]
         results: list[Any] = [None] * len(items)
         filled = [index for index, result in enumerate(decoded) if result.tokens]
         try:
             if len(filled) == len(items):
-                results = self._model.align(encoded, start, [result.tokens for result in decoded], frames)
+                results = loaded.model.align(encoded, start, texts, frames)
             elif filled:
                 whole = np.array(encoded.to_device(self._cpu))
                 for index in filled:
                     one = self._storage.from_array(np.ascontiguousarray(whole[index : index + 1]))
-                    results[index] = self._model.align(one, start, [decoded[index].tokens], [frames[index]])[0]
+                    results[index] = loaded.model.align(one, start, [texts[index]], [frames[index]])[0]
         except (RuntimeError, ValueError):
             results = [None] * len(items)
         return [

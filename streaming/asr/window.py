@@ -8,12 +8,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-BUCKETS_MS: tuple[int, ...] = (4_000, 6_000, 8_000, 10_000, 15_000, 30_000)
+from copilot.domain.errors import EngineError
+from copilot.domain.transcript import RecognizeRequest
+
+BUCKETS_MS: tuple[int, ...] = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 12_000, 15_000, 20_000, 25_000, 30_000)
 MAX_WINDOW_MS = 30_000
 PARTIAL_SLACK_MS = 2_000
 FINAL_SLACK_MS = 1_000
-FINAL_MIN_MS = 10_000
+FINAL_MIN_MS = (10_000, 8_000, 6_000)
+"""Least window of a final, by ``RecognizeRequest.economy``."""
+FINAL_SLACK_SHORT_MS = 2_000
+"""Padding of a final where its window may be shorter than 8 s: short padding makes Whisper loop."""
 _MAX_LENGTH = 448
+
+
+def audio_ms(request: RecognizeRequest) -> int:
+    """Length of a request's audio in ms. Raises EngineError (not retryable) for half a sample or more than a window holds."""
+    size = len(request.pcm16)
+    if size % 2:
+        raise EngineError(f"A window must hold whole 16-bit samples, not {size} bytes: send s16le audio.")
+    if size // 32 > MAX_WINDOW_MS:
+        raise EngineError(f"A window holds at most {MAX_WINDOW_MS} ms of audio, not {size // 32}: cut the utterance.")
+    return size // 32
 
 
 def bucket_ms(needed_ms: int) -> int:
@@ -21,13 +37,14 @@ def bucket_ms(needed_ms: int) -> int:
     return next((bucket for bucket in BUCKETS_MS if bucket >= needed_ms), MAX_WINDOW_MS)
 
 
-def window_ms(audio_ms: int, lane: Literal["final", "partial"]) -> int:
-    """The encoder window for audio of ``audio_ms``: partials get 2 s of padding, finals 1 s and at least 10 s in all."""
+def window_ms(audio_ms: int, lane: Literal["final", "partial"], economy: int = 0) -> int:
+    """The encoder window for audio of ``audio_ms``: partials get 2 s of padding, finals 1 s and at least 10 s in all (less when saving)."""
     if audio_ms > MAX_WINDOW_MS:
         raise ValueError(f"A window holds at most {MAX_WINDOW_MS} ms of audio, not {audio_ms}.")
     if lane == "partial":
         return bucket_ms(audio_ms + PARTIAL_SLACK_MS)
-    return bucket_ms(max(FINAL_MIN_MS, audio_ms + FINAL_SLACK_MS))
+    least = FINAL_MIN_MS[economy]
+    return bucket_ms(max(least, audio_ms + (FINAL_SLACK_SHORT_MS if least < 8_000 and audio_ms < 6_000 else FINAL_SLACK_MS)))
 
 
 def longer_window_ms(window: int) -> int:

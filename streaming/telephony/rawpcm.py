@@ -16,17 +16,17 @@ from copilot.domain.audio import (
     Dtmf,
     Encoding,
     LegFormat,
-    MediaFrame,
-    MediaGap,
     TelephonyEvent,
 )
 from copilot.domain.errors import LocalProtocolError, RemoteProtocolError
 from copilot.domain.ids import is_call_id
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from streaming.telephony.defaults import ListenOnly
+from streaming.telephony.interleaved import MAX_STREAM_MS, InterleavedAudio
 from streaming.telephony.messages import (
     BAD_PAYLOAD,
+    DTMF_DIGITS,
     PROTOCOL_VIOLATION,
-    TOO_BIG,
     UNSUPPORTED,
     flat_metadata,
     language_of,
@@ -35,22 +35,15 @@ from streaming.telephony.messages import (
 )
 
 RATES_HZ: Final = (8_000, 16_000)
-MAX_BINARY_BYTES: Final = 262_144
-"""About four seconds of the widest audio this protocol carries: more in one message is a mistake."""
-MAX_STREAM_MS: Final = 24 * 3_600_000
-DTMF_DIGITS: Final = tuple("0123456789*#ABCD")
 _GAP_REASONS: Final = ("lost", "paused", "silence_suppressed")
 
 
-class RawPcmProtocol:
+class RawPcmProtocol(ListenOnly):
     """One connection of the raw protocol. ``roles`` may rename the peer's channel names; ours are known as they are."""
 
     def __init__(self, roles: Mapping[str, ChannelName]) -> None:
         self._roles: dict[str, ChannelName] = {name: name for name in CHANNELS} | dict(roles)
-        self._legs: tuple[LegFormat, ...] = ()
-        self._carry = b""
-        self._next_sample = 0
-        self._skip_samples = 0
+        self._audio: InterleavedAudio | None = None
         self._accepted = False
         self._stopped = False
         self._wants_events = False
@@ -75,7 +68,7 @@ class RawPcmProtocol:
         if self._stopped:
             raise RemoteProtocolError('Nothing may follow "stop" on a connection.', code=PROTOCOL_VIOLATION)
         kind = message.get("type")
-        if not self._legs:
+        if self._audio is None:
             if kind != "start":
                 raise RemoteProtocolError('The first message must be {"type": "start", …}.', code=PROTOCOL_VIOLATION)
             return [self._start(message)]
@@ -84,9 +77,9 @@ class RawPcmProtocol:
                 self._stopped = True
                 return [CallStop(reason="hangup")]
             case "gap":
-                return self._gap(message)
+                return self._gap(message, self._audio)
             case "dtmf":
-                return [self._dtmf(message)]
+                return [self._dtmf(message, self._audio)]
             case "ping":
                 self._queue({"type": "pong"})
                 return []
@@ -95,57 +88,38 @@ class RawPcmProtocol:
         raise RemoteProtocolError('"type" must be one of stop, gap, dtmf, ping after the start.', code=PROTOCOL_VIOLATION)
 
     def receive_bytes(self, data: bytes) -> list[TelephonyEvent]:
-        if not self._legs:
+        if self._audio is None:
             raise RemoteProtocolError('Audio may come only after {"type": "start", …}.', code=PROTOCOL_VIOLATION)
         if self._stopped:
             raise RemoteProtocolError('Nothing may follow "stop" on a connection.', code=PROTOCOL_VIOLATION)
         if not self._accepted:
             raise LocalProtocolError("Audio was read before the call was accepted: accept() must come first.")
-        if len(data) > MAX_BINARY_BYTES:
-            raise RemoteProtocolError(f"A binary message may have at most {MAX_BINARY_BYTES} bytes.", code=TOO_BIG)
-        buffer = self._carry + data if self._carry else data
-        whole = len(buffer) - len(buffer) % self._frame_bytes
-        self._carry = buffer[whole:]
-        buffer = buffer[:whole]
-        if self._skip_samples:
-            skipped = min(self._skip_samples, whole // self._frame_bytes)
-            self._skip_samples -= skipped
-            buffer = buffer[skipped * self._frame_bytes :]
-        samples = len(buffer) // self._frame_bytes
-        if not samples:
-            return []
-        start, self._next_sample = self._next_sample, self._next_sample + samples
-        self._check_length()
-        return [
-            MediaFrame(channel=leg.channel, start_sample=start, payload=self._deinterleave(buffer, index))
-            for index, leg in enumerate(self._legs)
-        ]
+        return [*self._audio.receive(data)]
 
     def receive_eof(self) -> list[TelephonyEvent]:
         self._stopped = True
         return []
 
     def accept(self, call_id: str, *, heard_samples: int = 0, resume_window_ms: int = 0) -> list[TelephonyEvent]:
-        if not self._legs or self._accepted:
+        if self._audio is None or self._accepted:
             raise LocalProtocolError("accept() must come once, after the start.")
         self._accepted = True
         answer: dict[str, Any] = {
             "type": "started",
             "call_id": call_id,
-            "expected_offset_bytes": heard_samples * self._frame_bytes,
+            "expected_offset_bytes": heard_samples * self._audio.frame_bytes,
             "resume_window_ms": resume_window_ms if self._resumable else 0,
         }
         self._queue(answer)
-        self._next_sample = heard_samples
+        self._audio.next_sample = heard_samples
         if self._resumes_at is None:
             return []
         missing = self._resumes_at - heard_samples
         if missing <= 0:
             # The peer repeats what we have: it is dropped, so that no sample counts twice.
-            self._skip_samples = -missing
+            self._audio.skip_samples = -missing
             return []
-        self._next_sample = self._resumes_at
-        return self._gap_events(heard_samples, missing, "reconnect")
+        return [*self._audio.gap(missing, "reconnect")]
 
     def queue_event(self, event: TranscriptPartial | TranscriptFinal) -> None:
         if not self._wants_events:
@@ -174,23 +148,8 @@ class RawPcmProtocol:
         messages, self._outbox = self._outbox, []
         return messages
 
-    @property
-    def _frame_bytes(self) -> int:
-        return self._legs[0].bytes_per_sample * len(self._legs)
-
     def _queue(self, body: dict[str, Any]) -> None:
         self._outbox.append(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
-
-    def _deinterleave(self, buffer: bytes, index: int) -> bytes:
-        if len(self._legs) == 1:
-            return buffer
-        width, step = self._legs[0].bytes_per_sample, self._frame_bytes
-        if width == 1:
-            return buffer[index::step]
-        leg = bytearray(len(buffer) // len(self._legs))
-        leg[0::2] = buffer[index * 2 :: step]
-        leg[1::2] = buffer[index * 2 + 1 :: step]
-        return bytes(leg)
 
     def _start(self, message: dict[str, Any]) -> CallStart:
         call_id = need_str(message, "call_id", "start")
@@ -221,7 +180,7 @@ class RawPcmProtocol:
         metadata = flat_metadata(message.get("metadata"), "metadata")
         self._wants_events = message.get("events", False)
         self._resumable = message.get("resumable", False) or resume is not None
-        self._legs = legs
+        self._audio = InterleavedAudio(legs)
         return CallStart(external_id=call_id, legs=legs, language=language, metadata=metadata)
 
     def _channels(self, names: object) -> list[ChannelName]:
@@ -233,28 +192,17 @@ class RawPcmProtocol:
             raise RemoteProtocolError(f'"channels" must be different names out of {known}.', code=BAD_PAYLOAD)
         return channels
 
-    def _gap(self, message: dict[str, Any]) -> list[TelephonyEvent]:
+    def _gap(self, message: dict[str, Any], audio: InterleavedAudio) -> list[TelephonyEvent]:
         duration, reason = message.get("duration_ms"), message.get("reason", "paused")
         if not isinstance(duration, int) or isinstance(duration, bool) or not 0 < duration <= MAX_STREAM_MS:
             raise RemoteProtocolError('"gap" needs "duration_ms" as a positive whole number of at most 24 hours.', code=BAD_PAYLOAD)
         if reason not in _GAP_REASONS:
             raise RemoteProtocolError(f'"reason" of a gap must be one of {", ".join(_GAP_REASONS)}.', code=BAD_PAYLOAD)
-        start = self._next_sample
-        samples = duration * self._legs[0].sample_rate_hz // 1000
-        self._next_sample += samples
-        self._check_length()
-        return self._gap_events(start, samples, reason)
+        return [*audio.gap(duration * audio.legs[0].sample_rate_hz // 1000, cast("Any", reason))]
 
-    def _gap_events(self, start: int, samples: int, reason: Any) -> list[TelephonyEvent]:
-        return [MediaGap(channel=leg.channel, start_sample=start, samples=samples, reason=reason) for leg in self._legs]
-
-    def _check_length(self) -> None:
-        if self._legs[0].samples_to_ms(self._next_sample) > MAX_STREAM_MS:
-            raise RemoteProtocolError("A call may last at most 24 hours: start a new one.", code=PROTOCOL_VIOLATION)
-
-    def _dtmf(self, message: dict[str, Any]) -> Dtmf:
+    def _dtmf(self, message: dict[str, Any], audio: InterleavedAudio) -> Dtmf:
         channel, digit = message.get("channel"), message.get("digit")
-        legs = {name: leg.channel for leg in self._legs for name, role in self._roles.items() if role == leg.channel}
+        legs = {name: leg.channel for leg in audio.legs for name, role in self._roles.items() if role == leg.channel}
         if not isinstance(channel, str) or channel not in legs or digit not in DTMF_DIGITS:
             raise RemoteProtocolError('"dtmf" needs one of the call\'s channels and one key as "digit".', code=BAD_PAYLOAD)
         return Dtmf(channel=legs[channel], digit=cast("str", digit))

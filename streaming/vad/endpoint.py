@@ -30,6 +30,8 @@ class EndpointConfig:
     end_ms: int = 450
     cap_ms: int = 22_000
     cap_search_ms: int = 4_000
+    cap_guard_ms: int = 400
+    """The cut keeps so far from the newest window: what is said across it must be heard whole on both sides, or it comes twice."""
     speculate_backoff_ms: int = 60
     """Each pause that turned out not to be the end makes the next speculation of the utterance wait this much longer, so that
     a slow speaker does not have every breath decoded."""
@@ -39,6 +41,8 @@ class EndpointConfig:
             raise ValueError("Speech probabilities must satisfy 0 < end <= start < 1.")
         if not 0 < self.start_ms < self.cap_search_ms < self.cap_ms <= 28_000:
             raise ValueError("Endpoint durations must satisfy 0 < start < cap search < cap <= 28000 ms.")
+        if not 0 <= self.cap_guard_ms < self.cap_search_ms:
+            raise ValueError("The cap's guard must be shorter than its search.")
         if not 0 < self.speculate_ms <= self.end_ms:
             raise ValueError("Speculation must start between 0 ms and the endpoint.")
 
@@ -95,7 +99,13 @@ class Endpointer:
         self._silence_start: int | None = None
         self._paused = False
         self._false_pauses = 0
+        self._end_ms = self._config.end_ms
         self._recent.clear()
+
+    def end_after(self, silence_ms: int) -> None:
+        """The silence in progress closes the utterance already after ``silence_ms`` (never later than the configured end)."""
+        if self._silence_start is not None:
+            self._end_ms = min(silence_ms, self._config.end_ms)
 
     @property
     def speaking(self) -> bool:
@@ -131,21 +141,23 @@ class Endpointer:
             if self._paused:
                 self._false_pauses += 1
                 events.append(Resumed())
-            self._silence_start, self._paused = None, False
+            self._silence_start, self._paused, self._end_ms = None, False, config.end_ms
         elif probability < config.end_probability and self._silence_start is None:
             self._silence_start = start
         if self._silence_start is not None:
             silence = end - self._silence_start
-            if silence >= config.end_ms * SAMPLES_PER_MS:
+            if silence >= self._end_ms * SAMPLES_PER_MS:
                 events.append(Ended(at=self._silence_start))
-                self._speaking, self._silence_start, self._paused = False, None, False
+                self._speaking, self._silence_start, self._paused, self._end_ms = False, None, False, config.end_ms
                 return events
             speculate_ms = min(config.speculate_ms + self._false_pauses * config.speculate_backoff_ms, config.end_ms)
             if not self._paused and speculate_ms < config.end_ms and silence >= speculate_ms * SAMPLES_PER_MS:
                 self._paused = True
                 events.append(Paused(at=self._silence_start))
         if end - self._start >= config.cap_ms * SAMPLES_PER_MS:
-            _, cut = min(self._recent, key=lambda item: (item[0], -item[1]))
+            latest = end - config.cap_guard_ms * SAMPLES_PER_MS
+            settled = [item for item in self._recent if item[1] <= latest]
+            _, cut = min(settled or self._recent, key=lambda item: (item[0], -item[1]))
             if self._paused:
                 events.append(Resumed())
             self._start, self._silence_start, self._paused, self._false_pauses = cut, None, False, 0

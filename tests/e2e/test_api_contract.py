@@ -31,6 +31,8 @@ OPEN = {
     ("get", "/api/v1/auth/enrolment/{token}"),
     ("post", "/api/v1/auth/enrol"),
 }
+BY_KEY = {("post", "/api/v1/telephony/calls"), ("post", "/api/v1/telephony/calls/{call_id}/pause")}
+"""For telephone systems: an integration's key opens them, a person's session does not."""
 ROUTES = sorted((method, path) for path, methods in OPENAPI["paths"].items() for method in methods)
 PARAMETERS = {
     "call_id": "no-such-call",
@@ -44,6 +46,8 @@ BODIES = {
     "/api/v1/auth/login": {"username": "nobody-here", "password": "not the password"},
     "/api/v1/auth/enrol": {"token": "no-such-token", "password": "long enough for one"},
     "/api/v1/tickets": {"purpose": "feed"},
+    "/api/v1/telephony/calls": {"legs": [{"channel": "customer"}]},
+    "/api/v1/telephony/calls/{call_id}/pause": {"paused": True},
     "/api/v1/calls/{call_id}/feedback": {"suggestion_id": "s1", "action": "used"},
 }
 
@@ -109,7 +113,7 @@ def test_the_served_document_is_the_published_one(nobody: httpx.Client):
     assert nobody.get("/api/v1/openapi.json").json() == OPENAPI
 
 
-@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route not in OPEN])
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route not in OPEN | BY_KEY])
 def test_without_sign_in_nothing_is_told(nobody: httpx.Client, method: str, path: str):
     problem(ask(nobody, method, path), 401)
     if path == "/api/v1/auth/logout":
@@ -119,7 +123,16 @@ def test_without_sign_in_nothing_is_told(nobody: httpx.Client, method: str, path
         problem(ask(nobody, method, path), 401)
 
 
-@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if "{" in route[1]])
+@pytest.mark.parametrize(("method", "path"), sorted(BY_KEY))
+def test_telephone_systems_need_a_key_and_sessions_are_none(nobody: httpx.Client, inspector: httpx.Client, method: str, path: str):
+    problem(ask(nobody, method, path), 401)
+    problem(ask(inspector, method, path), 403)
+    for header, status in (("Bearer", 401), ("Bearer x", 403), ("Basic YTpi", 403), ("x", 401)):
+        nobody.headers["Authorization"] = header
+        problem(ask(nobody, method, path), status)
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if "{" in route[1] and route not in BY_KEY])
 def test_what_does_not_exist_is_not_found(inspector: httpx.Client, method: str, path: str):
     problem(ask(inspector, method, path), 404)
 

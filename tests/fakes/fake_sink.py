@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from copilot.domain.audio import CallStart, MediaGap
 from copilot.domain.errors import Conflict
+from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId
 from copilot.domain.ports.live import Integration
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
@@ -27,6 +28,8 @@ class FakeHandle:
     gate: asyncio.Event | None = None
     """If set, finals wait for it."""
     busy: bool = False
+    listener: Callable[[SuggestionOffered], None] | None = None
+    """Who wants to hear of cards: a test offers one by calling it."""
 
     @property
     def finals(self) -> list[TranscriptFinal]:
@@ -68,6 +71,9 @@ class FakeHandle:
             return replace(final, text=f"【{final.text}】")
         finally:
             self.busy = False
+
+    def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
+        self.listener = tell
 
     async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None:
         self.told.append(("gap", gap.channel, start_ms, duration_ms, gap.reason))

@@ -43,6 +43,13 @@ def test_the_cap_cuts_at_the_least_voiced_recent_window():
     assert cuts == [600 * W]
 
 
+def test_the_cap_leaves_both_sides_something_to_hear_beyond_the_cut():
+    probabilities = [0.9] * 700
+    probabilities[680] = 0.4  # the least voiced of all, but nearly the last
+    ((seen, cut),) = [(index, event.at) for index, event in run(probabilities) if isinstance(event, Capped)]
+    assert (seen + 1) * W - cut >= 400 * 16
+
+
 @given(st.lists(st.floats(min_value=0, max_value=1), max_size=1500))
 def test_events_alternate_and_no_utterance_outlives_the_cap(probabilities):
     config = EndpointConfig(cap_ms=3_000, cap_search_ms=1_000)

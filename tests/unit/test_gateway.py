@@ -14,20 +14,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from copilot.domain.errors import ConfigError, Conflict, EngineError, Forbidden, InvalidInput, NotFound, Overloaded, RemoteProtocolError
-from copilot.store.media import open_media
-from copilot.telemetry.clock import ManualClock
 from streaming.gateway import Gateway, GatewayConfig
 from streaming.handshake import IntegrationConfig, Refusal, hashed_key, identify
-from streaming.ingest import IngestConfig, IngestServices
-from streaming.pipeline import ChannelPipeline
 from streaming.play import play
 from streaming.recording.reader import RecordingReader
-from streaming.recording.recorder import Recorder, RecorderConfig
 from streaming.recording.segment import ClearCipher
 from streaming.telephony.twilio import signature
-from tests.fakes.fake_sink import FakeSink
-from tests.fakes.fake_transcriber import FakeTranscriber
-from tests.fakes.tone_speech import ToneVad, silence, tone
+from tests.fakes.telephony_bench import TelephonyBench, until
+from tests.fakes.tone_speech import silence, tone
 
 pytestmark = pytest.mark.anyio
 
@@ -53,49 +47,14 @@ def anyio_backend():
     return "asyncio"
 
 
-class Bench:
-    """A gateway on a free port with the fakes behind it."""
-
+class Bench(TelephonyBench):
     def __init__(self, tmp_path, **config):
-        self.sink, self.transcriber, self.clock = FakeSink(), FakeTranscriber(), ManualClock()
-        self.media = open_media(str(tmp_path / "media"))
-        self.recorder = Recorder(RecorderConfig(spool_dir=tmp_path / "spool"), self.media)
-        services = IngestServices(
-            sink=self.sink,
-            transcriber=self.transcriber,
-            make_pipeline=self.make_pipeline,
-            clock=self.clock,
-            recorder=self.recorder,
-            cipher_for=lambda _org, _call: ClearCipher(),
-            config=IngestConfig(drain_s=5),
-        )
-        self.gateway = Gateway(GatewayConfig(port=0, **{"integrations": (RAW, TWILIO), **config}), services)
-
-    def make_pipeline(self, wanted):
-        return ChannelPipeline(
-            call_id=wanted.call_id,
-            channel=wanted.channel,
-            language=wanted.language,
-            vad=ToneVad(),
-            clock_ms=lambda: self.clock.monotonic() * 1000,
-        )
-
-    def url(self, path):
-        return f"ws://127.0.0.1:{self.gateway.port}{path}"
+        super().__init__(tmp_path, **{"integrations": (RAW, TWILIO), **config})
 
     def connect(self, path="/v1/raw", key=KEY, **headers):
         if key:
             headers["Authorization"] = f"Bearer {key}"
         return connect(self.url(path), additional_headers=headers, proxy=None, compression=None)
-
-    async def heard(self, call_id, ms):
-        """Returns when the server has taken ``ms`` of the call."""
-        await until(lambda: any(c.ingest.call_id == call_id and c.ingest.duration_ms >= ms for c in self.gateway._calls.values()))
-
-    async def ended(self, call_id):
-        async with asyncio.timeout(20):
-            await self.sink.calls[call_id].over.wait()
-        return self.sink.calls[call_id]
 
 
 @pytest.fixture
@@ -106,13 +65,8 @@ async def make_bench(tmp_path):
     async def running(**config):
         bench = Bench(tmp_path / str(len(benches)), **config)
         benches.append(bench)
-        await bench.recorder.start()
-        await bench.gateway.start()
-        try:
+        async with bench.running():
             yield bench
-        finally:
-            await bench.gateway.stop()
-            await bench.recorder.stop()
 
     return running
 
@@ -152,12 +106,6 @@ async def the_rest(websocket):
     except ConnectionClosed:
         pass
     return events, websocket.close_code, websocket.close_reason
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - the fakes have no events for everything
-            await asyncio.sleep(0.005)
 
 
 # ---------------------------------------------------------------------- the main path

@@ -10,8 +10,8 @@ import pytest
 
 from copilot.domain.errors import RemoteProtocolError
 from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
-from streaming import connection, gateway
-from streaming.telephony import messages, rawpcm
+from streaming import connection, gateway, switchboard
+from streaming.telephony import interleaved, messages
 from streaming.telephony.protocol import make_protocol
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/raw-protocol.md").read_text(encoding="utf-8")
@@ -48,14 +48,15 @@ def test_every_close_code_is_in_the_table():
         connection.NOTHING_TO_RESUME,
         connection.TIMED_OUT,
         connection.CONFLICT,
-        gateway.RESTART,
-        gateway.TAKEN_OVER,
+        connection.NOT_ANNOUNCED,
+        connection.RESTART,
+        switchboard.TAKEN_OVER,
     }
     assert listed == ours
 
 
 def test_limits_are_as_said():
-    assert f"{rawpcm.MAX_BINARY_BYTES:,} bytes" in PAGE
+    assert f"{interleaved.MAX_BINARY_BYTES:,} bytes" in PAGE
     assert gateway.GatewayConfig().start_timeout_s == 10
     assert gateway.GatewayConfig().idle_timeout_s == 15 * 60
     assert gateway.GatewayConfig().ping_s == 20

@@ -38,6 +38,7 @@ class Bench:
         self.requests = []
         self.config = IngestConfig(**{"store_retries_s": (0.0, 0.0), "drain_s": 5.0, **config})
         self.recorder, self.cipher_for = None, None
+        self.accounts = []
 
     def make_pipeline(self, wanted):
         self.requests.append(wanted)
@@ -59,6 +60,7 @@ class Bench:
             recorder=self.recorder,
             cipher_for=self.cipher_for,
             config=self.config,
+            on_account=self.accounts.append,
         )
         ingest = await CallIngest.open(services, CallStart(external_id=call_id, legs=legs, language=language), INTEGRATION)
         return ingest, self.sink.calls[call_id]
@@ -250,11 +252,26 @@ async def test_speech_that_stops_coming_is_finished_by_the_clock():
     bench.clock.monotonic = lambda: now[0]
     ingest, handle = await bench.open()
     await say(ingest, "customer", tone("甲乙丙丁"))
-    await until(lambda: any(r.lane == "partial" for r in bench.transcriber.requests))
+    await until(lambda: any(r.lane == "partial" for r in bench.transcriber.requests) and not ingest._queue)
     now[0] = 2.0  # no audio for two seconds
     await until(lambda: handle.finals)
     await ingest.finish("hangup")
     assert handle.texts("customer") == ["甲乙丙丁"]
+
+
+async def test_every_second_of_audio_is_accounted_for():
+    bench = Bench()
+    ingest, _ = await bench.open()
+    await say(ingest, "customer", silence(500) + tone("甲乙丙丁戊己庚") + silence(700))
+    await ingest.receive(MediaGap(channel="agent", start_sample=0, samples=16_000, reason="paused"))
+    await say(ingest, "agent", tone("东南西北") + silence(200), start=16_000)
+    await ingest.finish("hangup")
+    (account,) = bench.accounts
+    seconds = account.seconds()
+    assert sum(seconds.values()) == pytest.approx(2.6 + 1.0 + 1.0)
+    assert seconds["gap"] == pytest.approx(1.0)
+    assert seconds["speech"] == pytest.approx(1.4 + 0.8, abs=0.2)
+    assert seconds["skipped"] == seconds["failed"] == 0
 
 
 async def test_key_presses_are_not_told():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from copilot.domain.audio import CallStart, MediaGap
+from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
 
@@ -39,6 +40,10 @@ class CallHandle(Protocol):
 
     async def final(self, final: TranscriptFinal) -> TranscriptFinal:
         """Takes a final; returns it masked once it is stored. Raises Conflict when another node owns the call now."""
+        ...
+
+    def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
+        """``tell`` gets every card that is offered from now on, masked; it must not block. Takes the place of an earlier listener."""
         ...
 
     async def gap(self, gap: MediaGap, start_ms: int, duration_ms: int) -> None: ...
