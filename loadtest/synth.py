@@ -21,7 +21,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,10 +47,15 @@ _HAN = re.compile(r"[\u4e00-\u9fff]+|[^\u4e00-\u9fff]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A voice of the packaged model and its counterpart for the online source. ``speed`` 1.0 is the voice's own."""
+    """A voice of the packaged model and its counterpart for the online source. ``speed`` and ``pitch`` 1.0 are the voice's own.
+
+    ``pitch`` scales pitch and formants together, as a larger (< 1) or smaller throat does, and leaves the pace alone: the source speaks
+    slower or faster by as much as resampling then speeds up or slows down, so no time-stretching is heard.
+    """
 
     voice: str
     speed: float = 1.0
+    pitch: float = 1.0
     edge_voice: str
 
 
@@ -97,7 +102,11 @@ class VoiceSource(Protocol):
 
 
 def parse_voice(raw: dict[str, Any]) -> Voice:
-    return Voice(voice=raw["voice"], speed=float(raw.get("speed", 1.0)), edge_voice=raw.get("edge_voice", _EDGE_VOICE))
+    """Raises ValueError for a pitch outside 0.8 to 1.25, where speech stops sounding like a person."""
+    pitch = float(raw.get("pitch", 1.0))
+    if not 0.8 <= pitch <= 1.25:
+        raise ValueError(f"pitch {pitch} of voice {raw['voice']!r}: it must lie between 0.8 and 1.25")
+    return Voice(voice=raw["voice"], speed=float(raw.get("speed", 1.0)), pitch=pitch, edge_voice=raw.get("edge_voice", _EDGE_VOICE))
 
 
 def parse_script(raw: dict[str, Any]) -> Script:
@@ -244,7 +253,9 @@ class Renderer:
         self._cache = cache
 
     def turn(self, text: str, language: str, voice: Voice) -> tuple[Samples, int]:
-        """Trimmed samples at the source's own rate."""
+        """Trimmed samples and the rate in Hz at which they have the voice's pitch (the source's own rate times ``pitch``)."""
+        # The source never sees the pitch; it speaks at the pace that resampling brings to the one asked for.
+        voice, pitch = replace(voice, speed=voice.speed / voice.pitch, pitch=1.0), voice.pitch
         key = json.dumps([self._source.identity, text, language, asdict(voice)], ensure_ascii=False, sort_keys=True)
         path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
         if not path.exists():
@@ -254,7 +265,7 @@ class Renderer:
             soundfile.write(partial, trim(samples, rate), rate, subtype="PCM_16")
             partial.replace(path)
         samples, rate = soundfile.read(path, dtype="float32")
-        return np.asarray(samples, dtype=np.float32), int(rate)
+        return np.asarray(samples, dtype=np.float32), round(rate * pitch)
 
 
 def mix(placed: Sequence[PlacedTurn], spoken: Sequence[Samples], tail_ms: int, rate: int) -> npt.NDArray[np.float32]:
@@ -305,7 +316,13 @@ def render_call(script: Script, source: VoiceSource, renderer: Renderer, out: Pa
 
 
 def update_gold(gold: Path, manifest: dict[str, Any]) -> None:
-    """Puts the rendered times into the gold file; its texts and judgements stay. Raises ValueError when the texts differ."""
+    """Puts the rendered times into the gold file; its texts and judgements stay. A file that is not there begins with the turns alone.
+
+    Raises ValueError when the texts differ.
+    """
+    if not gold.exists():
+        write_json(gold, {"language": "zh", "turns": manifest["turns"]})
+        return
     document = json.loads(gold.read_text(encoding="utf-8"))
     said = [(turn["channel"], turn["text"]) for turn in manifest["turns"]]
     if [(turn["channel"], turn["text"]) for turn in document["turns"]] != said:

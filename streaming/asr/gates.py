@@ -10,10 +10,17 @@ from typing import Literal
 Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
 
 MAX_COMPRESSION_RATIO = 2.4
-NO_SPEECH_PROBABILITY = 0.6
-NO_SPEECH_LOGPROB = -1.0
-HOPELESS_LOGPROB = -2.0
+DOUBTFUL_NO_SPEECH = 0.15
+DOUBTFUL_LOGPROB = -0.5
+"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong; over a singer of syllables it is mostly
+above, and the words are poor. Both together refuse."""
+HOPELESS_LOGPROB = -1.4
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
+DOUBTED_HOTWORD_LOGPROB = -0.8
+"""Hotwords alone below this are the decoder's memory, not the caller."""
+DOUBTED_RECITAL_LOGPROB = -0.5
+_PROMPT_PIECE = 6
+"""So many letters of the style prompt in a row are never a caller's."""
 
 _LOOP = re.compile(r"(.)\1{7,}|(.{2,12}?)\2{3,}|(.{13,40}?)\3{2,}", re.DOTALL)
 _DOUBLED = re.compile(r"(.{12,})\1", re.DOTALL)
@@ -50,19 +57,45 @@ def doubled(text: str) -> bool:
     return _DOUBLED.search(letters(text)) is not None
 
 
-def echoes(text: str, prompt: str, hotwords: Sequence[str]) -> bool:
-    """True if the text is only what the decoder was prompted with: the style prompt, or a recital of hotwords."""
+def echoes(text: str, prompt: str, hotwords: Sequence[str], avg_logprob: float = 0.0) -> bool:
+    """True if the text is only what the decoder was prompted with: the style prompt or pieces of it, a recital of hotwords, or both.
+
+    A single hotword may be an answer, unless the decoder doubts it (``avg_logprob``).
+    """
     said = letters(text)
     if not said:
         return False
     asked = letters(prompt)
     if asked and (said in (asked, asked * 2) or (len(said) >= 6 and said in asked) or said.startswith(asked)):
         return True
+    if any(asked[at : at + _PROMPT_PIECE] in said for at in range(len(asked) - _PROMPT_PIECE + 1)):
+        return True
+    words = sorted({letters(word) for word in hotwords} - {""}, key=len, reverse=True)
+    if _recites(text, words, doubted=avg_logprob < DOUBTED_RECITAL_LOGPROB):
+        return True
     rest, used = said, 0
-    for word in sorted({letters(word) for word in hotwords}, key=len, reverse=True):
-        if word and word in rest:
+    for word in words:
+        if word in rest:
             rest, used = rest.replace(word, ""), used + 1
-    return used >= 3 and not rest
+    if used and not rest:
+        return used >= 3 or avg_logprob < DOUBTED_HOTWORD_LOGPROB
+    before = len(rest)
+    for at in range(len(asked) - 2):
+        rest = rest.replace(asked[at : at + 3], "")
+    return len(said) >= 5 and len(rest) < before and len(rest) <= 1
+
+
+def _recites(text: str, words: Sequence[str], *, doubted: bool) -> bool:
+    """True for a list in the form the hotwords were given in (with 、), most of it hotwords or beginnings of them.
+
+    Where the decoder doubts it, two items are a list, and any pieces of hotwords count.
+    """
+    items = [letters(item) for item in text.split("、")]
+    items = [item for item in items if item]
+    if doubted and len(items) >= 2 and all(len(item) >= 2 and any(item in word for word in words) for item in items):
+        return True
+    known = sum(len(item) >= 2 and any(word.startswith(item) for word in words) for item in items)
+    return len(items) >= 3 and known * 3 >= len(items) * 2
 
 
 def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: str = "", hotwords: Sequence[str] = ()) -> Rejection | None:
@@ -70,10 +103,10 @@ def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: s
     said = letters(text)
     if not said:
         return "empty"
-    if (no_speech_prob > NO_SPEECH_PROBABILITY and avg_logprob < NO_SPEECH_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
+    if (no_speech_prob > DOUBTFUL_NO_SPEECH and avg_logprob < DOUBTFUL_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
         return "no_speech"
     if _ANYWHERE.search(said) or _WHOLE.fullmatch(said):
         return "blocklist"
-    if echoes(text, prompt, hotwords):
+    if echoes(text, prompt, hotwords, avg_logprob):
         return "prompt_echo"
     return "loop" if loops(text) else None

@@ -46,6 +46,8 @@ def test_what_the_decoder_makes_up_is_refused(text, reason):
 
 def test_silence_needs_both_signs_unless_hopeless():
     assert gate("好的", no_speech_prob=0.9, avg_logprob=-1.2) == "no_speech"
+    assert gate("奥秦", no_speech_prob=0.17, avg_logprob=-1.4) == "no_speech"
+    assert gate("周末", no_speech_prob=0.07, avg_logprob=-1.2) is None
     assert gate("好的", no_speech_prob=0.9, avg_logprob=-0.2) is None
     assert gate("好的", no_speech_prob=0.1, avg_logprob=-2.5) == "no_speech"
 
@@ -62,3 +64,46 @@ def test_a_doubled_sentence_is_noticed_but_not_refused():
     assert doubled(text)
     assert not loops(text)
     assert gate(text) is None
+
+
+BANK = ("信用卡", "挂失", "盗刷", "年费", "提前还款", "分期付款", "理财产品", "网上银行", "账单")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "普通话，普通话的句子。",
+        "账单、以下是普通话。",
+        "网上银行、分期付款、理败、提前",
+        "信用卡、挂失、年费、盗刷、普",
+        "挂失，普通话。",
+    ],
+)
+def test_pieces_of_the_prompt_and_broken_recitals_are_echoes(text):
+    """As whisper-base wrote them over a singer of syllables."""
+    assert gate(text, hotwords=BANK) == "prompt_echo"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我说普通话。",
+        "您会说普通话吗？",
+        "网上银行。",
+        "信用卡挂失。",
+        "信用卡挂失吗？",
+        "我要挂失信用卡、身份证、还有储蓄卡。",
+        "信用卡、储蓄卡、身份证都丢了。",
+        "我想问提前还款的年费。",
+    ],
+)
+def test_what_callers_say_with_the_same_words_passes(text):
+    assert gate(text, hotwords=BANK) is None
+
+
+def test_a_hotword_that_the_decoder_doubts_is_an_echo():
+    assert gate("网上银行", hotwords=BANK, avg_logprob=-0.9) == "prompt_echo"
+    assert gate("网上银行", hotwords=BANK, avg_logprob=-0.4) is None
+    assert gate("可以的", hotwords=BANK, avg_logprob=-0.9) is None
+    assert gate("付款、理财产品", hotwords=BANK, avg_logprob=-0.65) == "prompt_echo"
+    assert gate("信用卡、账单", hotwords=BANK, avg_logprob=-0.2) is None
