@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from copilot.domain.errors import EngineError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when another choice of tokens makes kept models stale."""
 LATIN_RANKS: Final = 14_000
 """ASCII tokens up to this merge rank stay; rarer words are spelled with shorter ones."""
@@ -61,7 +61,8 @@ def chosen_tokens(vocabulary: Mapping[str, int]) -> list[int]:
 
 def _wanted(data: bytes, index: int) -> bool:
     if all(byte < 0x80 for byte in data):
-        return index < LATIN_RANKS or len(data) == 1
+        # Numbers and marks are never rare: an amount must come out as it would from the whole table.
+        return index < LATIN_RANKS or len(data) == 1 or not any(chr(byte).isalpha() for byte in data)
     try:
         text = data.decode()
     except UnicodeDecodeError:

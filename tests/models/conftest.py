@@ -8,6 +8,7 @@ import pytest
 from copilot.domain.errors import NotFound
 from copilot.modelhub.hub import ModelHub
 from copilot.settings import Settings
+from streaming.asr.compact import compact_model
 from streaming.asr.whisper import WhisperRecognizer
 from streaming.vad.silero import SileroVad
 
@@ -29,8 +30,10 @@ def whisper_directory() -> Path:
 
 
 @pytest.fixture(scope="session")
-def recognizer(whisper_directory) -> WhisperRecognizer:
-    return WhisperRecognizer(whisper_directory, device="cpu", threads=2)
+def recognizer(whisper_directory, tmp_path_factory) -> WhisperRecognizer:
+    """As it is shipped: the compact vocabulary for Mandarin, the whole one for English."""
+    compact = compact_model(whisper_directory, tmp_path_factory.mktemp("derived"))
+    return WhisperRecognizer(whisper_directory, device="cpu", threads=2, compact_dir=compact)
 
 
 @pytest.fixture(scope="session")

@@ -44,10 +44,11 @@ def test_which_tokens_stay(text, stays):
     assert chosen_tokens({spelled(text): 5}) == ([5] if stays else [])
 
 
-def test_rare_latin_words_go_but_single_letters_and_pieces_of_characters_stay():
+def test_rare_latin_words_go_but_letters_numbers_marks_and_pieces_of_characters_stay():
     piece = CHARACTER["卡".encode()[0]]
     vocabulary = {spelled(" Antwerp"): LATIN_RANKS, "Q": LATIN_RANKS + 1, piece: LATIN_RANKS + 2, "<|zh|>中": 9}
-    assert chosen_tokens(vocabulary) == [LATIN_RANKS + 1, LATIN_RANKS + 2]
+    vocabulary |= {"3000": LATIN_RANKS + 3, spelled(" 2025"): LATIN_RANKS + 4, "...": LATIN_RANKS + 5}
+    assert chosen_tokens(vocabulary) == [LATIN_RANKS + n for n in range(1, 6)]
 
 
 # ------------------------------------------------------------------ a model directory
