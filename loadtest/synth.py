@@ -41,7 +41,7 @@ NOISE_RMS = 10 ** (-68 / 20)
 # Few taps for a gentle slope, as telephone sets have.
 _FIR_TAPS = 41
 _EDGE_VOICE = "zh-CN-XiaoxiaoNeural"
-_CACHE = Path.home() / ".cache" / "pangting" / "synth"
+CACHE = Path.home() / ".cache" / "pangting" / "synth"
 _HAN = re.compile(r"[\u4e00-\u9fff]+|[^\u4e00-\u9fff]+")
 
 
@@ -340,7 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the WAV file of a call, or the directory of a set of clips")
     parser.add_argument("--rate", type=int, default=8000, help="sample rate in Hz")
     parser.add_argument("--voice-source", choices=("packaged", "edge"), default="packaged")
-    parser.add_argument("--cache", type=Path, default=_CACHE)
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--manifest", action="store_true", help="write OUT.manifest.json beside the recording")
     parser.add_argument("--gold", type=Path, help="a gold file whose turn times are to be set from this rendering")
     options = parser.parse_args(arguments)

@@ -1,0 +1,44 @@
+"""The sentences with bank terms are what their README says."""
+
+from pathlib import Path
+
+import pytest
+
+from copilot.live.packs import lexicon_terms
+from loadtest.term_set import longest_terms, parse_sentences, spoken_form
+
+ROOT = Path(__file__).parents[2]
+TERMS = ROOT / "tests/data/terms"
+LEXICON = lexicon_terms((ROOT / "kb/samples/bank/lexicon.yaml").read_text(encoding="utf-8"))
+
+
+def sentences(name):
+    return parse_sentences((TERMS / f"{name}.tsv").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("name", "with_terms", "without"), [("dev", 80, 60), ("test", 150, 200)])
+def test_the_sets_are_large_enough_and_their_marks_are_the_terms_they_hold(name, with_terms, without):
+    rows = sentences(name)
+    assert sum(bool(row.terms) for row in rows) >= with_terms
+    assert sum(not row.terms for row in rows) >= without
+    for row in rows:
+        assert row.terms == longest_terms(row.text, LEXICON), row
+        assert bool(row.terms) == ("-terms-" in row.sentence_id)
+
+
+def test_the_sets_share_no_sentence_and_hold_many_terms():
+    dev, test = sentences("dev"), sentences("test")
+    assert not {row.text for row in dev} & {row.text for row in test}
+    assert len({term for row in test for term in row.terms}) >= 200
+    assert {"UKey", "APP", "NFC", "VISA", "ATM", "ETC", "PIN码", "CVV"} <= {term for row in test for term in row.terms}
+
+
+@pytest.mark.parametrize("document", ["no tab", "a\t[开", "a\t好\na\t好", "a\t"])
+def test_a_broken_line_is_refused(document):
+    with pytest.raises(ValueError, match="line"):
+        parse_sentences(document)
+
+
+def test_longest_terms_and_spoken_form():
+    assert longest_terms("还款日和还款", ["还款", "还款日"]) == ("还款日", "还款")
+    assert spoken_form("插U盾和UKey", {"U盾": "优盾", "UKey": "优key"}) == "插优盾和优key"
