@@ -243,10 +243,17 @@ class Renderer:
         self._source = source
         self._cache = cache
 
+    def has(self, text: str, language: str, voice: Voice) -> bool:
+        """True if this was spoken before."""
+        return self._path(text, language, voice).exists()
+
+    def _path(self, text: str, language: str, voice: Voice) -> Path:
+        key = json.dumps([self._source.identity, text, language, asdict(voice)], ensure_ascii=False, sort_keys=True)
+        return self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
+
     def turn(self, text: str, language: str, voice: Voice) -> tuple[Samples, int]:
         """Trimmed samples at the source's own rate."""
-        key = json.dumps([self._source.identity, text, language, asdict(voice)], ensure_ascii=False, sort_keys=True)
-        path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
+        path = self._path(text, language, voice)
         if not path.exists():
             samples, rate = self._source.speak(text, language, voice)
             path.parent.mkdir(parents=True, exist_ok=True)

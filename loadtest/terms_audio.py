@@ -47,18 +47,28 @@ def clip(spoken: synth.Samples, source_rate: int, noise: np.random.Generator) ->
 
 
 def render_set(
-    name: str, sentences: Sequence[TermSentence], voices: Sequence[synth.Voice], said: dict[str, str], renderer: synth.Renderer, out: Path
+    name: str,
+    sentences: Sequence[TermSentence],
+    voices: Sequence[synth.Voice],
+    said: dict[str, str],
+    renderer: synth.Renderer,
+    out: Path,
+    *,
+    only_cached: bool,
 ) -> list[dict[str, Any]]:
     """Writes the files of one set; the manifest entry of each."""
     entries = []
     for turn, voice in enumerate(voices):
-        noise = np.random.default_rng(7 + turn)
         pieces: list[npt.NDArray[np.int16]] = []
         clips: list[dict[str, Any]] = []
         at = 0
-        for sentence in sentences[turn :: len(voices)]:
-            spoken, rate = renderer.turn(spoken_form(sentence.text, said), "zh", voice)
-            pieces.append(clip(spoken, rate, noise))
+        for index in range(turn, len(sentences), len(voices)):
+            sentence = sentences[index]
+            text = spoken_form(sentence.text, said)
+            if only_cached and not renderer.has(text, "zh", voice):
+                continue
+            spoken, rate = renderer.turn(text, "zh", voice)
+            pieces.append(clip(spoken, rate, np.random.default_rng(index)))
             clips.append({"id": sentence.sentence_id, "start": at, "end": at + len(pieces[-1])})
             at += len(pieces[-1])
             print(f"{name} {voice.voice} {len(clips)} {at / RATE_HZ:.0f} s", file=sys.stderr, flush=True)
@@ -74,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, default=synth.CACHE)
     parser.add_argument("--warm", help="I/N: only speak part I of N into the cache, so that processes can share the work")
+    parser.add_argument("--only-cached", action="store_true", help="leave out sentences that are not spoken yet")
     options = parser.parse_args(arguments)
     source = synth.KokoroVoices()
     renderer = synth.Renderer(source, options.cache)
@@ -88,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 renderer.turn(spoken_form(sentences[index].text, raw["said"]), "zh", voices[index % len(voices)])
                 print(name, index, file=sys.stderr, flush=True)
             continue
-        files += render_set(name, sentences, voices, raw["said"], renderer, options.folder)
+        files += render_set(name, sentences, voices, raw["said"], renderer, options.folder, only_cached=options.only_cached)
     if not options.warm:
         manifest = {"sample_rate_hz": RATE_HZ, "encoding": "mulaw as 16-bit", "band_hz": list(synth.BAND_HZ)}
         synth.write_json(
