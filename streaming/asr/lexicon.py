@@ -9,7 +9,7 @@ Three steps, each an edit that keeps what was heard:
    dictionary words, and on whether the utterance speaks of the bank at all.
 3. Of edits that overlap the best remains; a span that is near two different terms stays as heard.
 
-Digits are never touched, and a term that is there already is never cut into.
+Digits and what stands where people give their names are never touched, and a term that is there already is never cut into.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _HAN = re.compile(r"[\u4e00-\u9fff]")
 _HAN_TERM = re.compile(r"[\u4e00-\u9fff]{2,10}")
 _LATIN = re.compile(r"[A-Za-z]")
 _MARKS = frozenset("，、,。 ")
+# Where people give names: 我叫张丹 is no 账单.
+_NAME_BEFORE = re.compile(r"(?:[我他她]叫|名叫|叫做|名字[是叫]|姓名是?|户名是?|[我他她贵免]姓)[，,]?$")
+_NAME_AFTER = re.compile(r"先生|女士|小姐|师傅|老师|同学")
 _NEAR = 0.5
 """Syllables up to this distance count as evidence for a term; further ones may be in it only beside others."""
 _UNSURE = 0.7
@@ -110,7 +113,10 @@ class _Found:
 
 
 class Lexicon:
-    """Terms by sound and by spelling. ``terms`` of 2–10 Chinese characters can be corrected to by sound; ``aliases``: wrong → term."""
+    """Terms by sound and by spelling. ``terms`` of 2–10 Chinese characters can be corrected to by sound; ``aliases``: wrong → term.
+
+    For terms in Latin letters, aliases in Chinese characters are what they sound like.
+    """
 
     def __init__(
         self,
@@ -125,9 +131,12 @@ class Lexicon:
         self._tolerance = tolerance or Tolerance()
         self._spellings = _spellings(self._terms, aliases or {})
         self._exact = _any_of(self._terms)
-        self._sounds = [(term, toneless(term)) for term in self._terms if _HAN_TERM.fullmatch(term)]
+        forms = [(term, term) for term in self._terms]
+        # What Latin letters sound like is written in their aliases: VISA is heard as 维萨, or near to it.
+        forms += [(term, alias) for alias, term in (aliases or {}).items() if _LATIN.search(term)]
+        self._sounds = [(term, form, toneless(form)) for term, form in forms if _HAN_TERM.fullmatch(form)]
         self._places: dict[str, list[tuple[int, int]]] = {}
-        for index, (_, sounds) in enumerate(self._sounds):
+        for index, (_, _, sounds) in enumerate(self._sounds):
             for offset, sound in enumerate(sounds):
                 self._places.setdefault(sound, []).append((index, offset))
         self._near: dict[str, tuple[tuple[int, int], ...]] = {}
@@ -173,7 +182,7 @@ class Lexicon:
         sure = _confidences(text, words)
         found: list[_Found] = []
         for run in self._runs(text, sure):
-            found += self._in_run(run, bool(taken), taken, 0.0)
+            found += [item for item in self._in_run(run, bool(taken), taken, 0.0) if not _is_name(text, item)]
         chosen: list[_Found] = []
         for item in sorted(found, key=lambda item: -item.weight):
             overlapping = [other for other in chosen if item.start < other.end and other.start < item.end]
@@ -238,7 +247,7 @@ class Lexicon:
                 votes[term, index - offset] = votes.get((term, index - offset), 0) + 1
         found: list[_Found] = []
         for (index, start), count in votes.items():
-            term, sounds = self._sounds[index]
+            term, form, sounds = self._sounds[index]
             size = len(sounds)
             beside = votes.get((index, start - 1), 0) + votes.get((index, start + 1), 0) if size > 3 else 0
             if count + beside < (2 if size < 4 else (3 * size + 4) // 5):
@@ -246,32 +255,32 @@ class Lexicon:
             # A syllable lost or added only where nearly all the others are there.
             for length in (size,) if size < 4 or count + beside < size - 1 else (size, size - 1, size + 1):
                 if start >= 0 and start + length <= len(run):
-                    item = self._judge(run[start : start + length], term, sounds, topical, taken)
+                    item = self._judge(run[start : start + length], term, form, sounds, topical, taken)
                     if item is not None and item.margin + slack >= 0:
                         found.append(item)
         return found
 
     def _judge(
-        self, span: Sequence[_Unit], term: str, sounds: tuple[str, ...], topical: bool, taken: Sequence[tuple[int, int]]
+        self, span: Sequence[_Unit], term: str, form: str, sounds: tuple[str, ...], topical: bool, taken: Sequence[tuple[int, int]]
     ) -> _Found | None:
         """The span as a term; None if it is that term, or cuts into another."""
         tolerance = self._tolerance
         start, end = span[0].at, span[-1].at + 1
         for low, high in taken:
             # What is a term already may become part of a longer one, whole; it is not cut into.
-            if low < end and start < high and not (start <= low and high <= end and high - low < len(term)):
+            if low < end and start < high and not (start <= low and high <= end and high - low < len(form)):
                 return None
         cost, pairs = _align(span, sounds)
-        changed = [unit for unit, place in pairs if place is None or unit.character != term[place]]
+        changed = [unit for unit, place in pairs if place is None or unit.character != form[place]]
         alike = sum(place is not None and _unlike(unit, sounds[place]) <= tolerance.alike for unit, place in pairs)
         if not changed or 2 * alike < len(sounds):
             return None
         confidence = sum(unit.confidence for unit in changed) / len(changed)
-        allowed = tolerance.base[min(len(term), len(tolerance.base) - 1)]
+        allowed = tolerance.base[min(len(form), len(tolerance.base) - 1)]
         allowed += min(tolerance.doubt_most, tolerance.doubt * (tolerance.sure - confidence))
         allowed -= tolerance.word * sum(unit.in_word for unit in changed) / len(changed)
         allowed += tolerance.topic * topical
-        allowed -= tolerance.edge / len(term) * ((not span[0].begins) + (not span[-1].ends))
+        allowed -= tolerance.edge / len(form) * ((not span[0].begins) + (not span[-1].ends))
         allowed -= tolerance.mark * sum(unit.marked for unit in span[1:])
         return _Found(start, end, term, allowed - cost / len(sounds))
 
@@ -302,6 +311,11 @@ def _align(span: Sequence[_Unit], sounds: tuple[str, ...]) -> tuple[float, list[
         pairs.append((span[i - 1], j - 1 if step == 0 else None))
         i, j = i - 1, j - (step == 0)
     return best[-1][-1][0], pairs[::-1]
+
+
+def _is_name(text: str, item: _Found) -> bool:
+    """True where the span stands in the place of somebody's name."""
+    return _NAME_BEFORE.search(text[: item.start]) is not None or _NAME_AFTER.match(text, item.end) is not None
 
 
 def _unlike(unit: _Unit, sound: str) -> float:

@@ -76,6 +76,11 @@ def test_the_surer_the_recogniser_was_the_nearer_a_term_must_be():
     assert lexicon.find_corrections(heard, "zh", words(heard, 0.99)) == []
 
 
+@pytest.mark.parametrize(("text", "changes"), [("我叫张丹", 0), ("张丹女士您好", 0), ("户名是张丹", 0), ("看一下张丹", 1)])
+def test_names_are_no_terms(text, changes):
+    assert len(Lexicon(["账单"]).find_corrections(text, "zh", words(text))) == changes
+
+
 def test_two_terms_of_one_sound_correct_nothing():
     assert Lexicon(["直付", "止付"], segment=list).find_corrections("我要纸付", "zh") == []
 
@@ -108,6 +113,13 @@ def test_product_names_are_spelt_as_the_bank_spells_them(heard, meant):
 
 
 @pytest.mark.parametrize("text", ["happy birthday", "这个apple很甜", "mapping", "打开APP", "APP2"])
+def test_terms_in_latin_letters_are_heard_as_their_aliases_sound():
+    visa = Lexicon(["VISA", "U盾"], aliases={"维萨": "VISA", "优盾": "U盾"})
+    heard = "我的唯洒卡"
+    assert [edit.replacement for edit in visa.find_corrections(heard, "zh", words(heard))] == ["VISA"]
+    assert visa.near_terms("拿着尤顿", "zh") == ("U盾",)
+
+
 def test_latin_letters_inside_other_words_stay(text):
     assert lexicon.find_corrections(text, "zh") == []
 
