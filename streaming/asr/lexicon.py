@@ -23,6 +23,7 @@ from streaming.asr.finishing import Edit
 from streaming.asr.sounds import distance
 
 _HAN = re.compile(r"[\u4e00-\u9fff]")
+_HAN_RUN = re.compile(r"[\u4e00-\u9fff]+")
 _HAN_TERM = re.compile(r"[\u4e00-\u9fff]{2,10}")
 _LATIN = re.compile(r"[A-Za-z]")
 _MARKS = frozenset("，、,。 ")
@@ -31,6 +32,7 @@ _NAME_BEFORE = re.compile(r"(?:[我他她]叫|名叫|叫做|名字[是叫]|姓�
 _NAME_AFTER = re.compile(r"先生|女士|小姐|师傅|老师|同学")
 _NEAR = 0.5
 """Syllables up to this distance count as evidence for a term; further ones may be in it only beside others."""
+_ALIKE_ENOUGH = 0.3
 _UNSURE = 0.7
 """Confidence of a character whose word gives none."""
 
@@ -67,18 +69,20 @@ class Tolerance:
     doubt_most: float = 0.06
     """No doubt adds more."""
     sure: float = 0.8
-    word: float = 0.12
-    """Taken off times the share of changed characters that are in dictionary words of two or more characters."""
+    word: float = 0.08
+    """Taken off times the share of changed characters that are in dictionary words of two or more characters, as sure as they are."""
     topic: float = 0.03
     """Added where the utterance holds another term."""
-    edge: float = 0.24
+    edge: float = 0.18
     """Taken off, divided by the number of syllables, for each end of the span that cuts a dictionary word in two."""
     mark: float = 0.04
     """Taken off for each mark inside the span."""
-    prompt: float = 0.12
+    prompt: float = 0.14
     """Added for terms that only become hotwords."""
     alike: float = 0.12
-    """Half of the syllables must be at least this near."""
+    """Half of the syllables must be at least this near; for hotwords, at least ``_ALIKE_ENOUGH``."""
+    worst: float = 0.5
+    """No syllable of a term of up to four may be further."""
     rival: float = 0.02
     """A second term must be further by this, else nothing is corrected."""
 
@@ -213,22 +217,25 @@ class Lexicon:
             marked = bool(run) and at != run[-1].at + 1
             if run and at > run[-1].at + 2:
                 runs, run, marked = [*runs, run], [], False
-            sounds = self._readings.get(character)
-            if sounds is None:
-                sounds = self._readings[character] = readings(character)
-            in_word, begins, ends = shape[at]
-            run.append(_Unit(at, character, sounds, sure[at], in_word, begins, ends, marked))
+            in_word, begins, ends, sound = shape[at]
+            run.append(_Unit(at, character, (sound,) if in_word else self._any_reading(character), sure[at], in_word, begins, ends, marked))
         return [*runs, run] if run else runs
 
-    def _shape(self, text: str) -> dict[int, tuple[bool, bool, bool]]:
-        """Position → (in a dictionary word of two or more characters, begins a word, ends a word)."""
-        shape: dict[int, tuple[bool, bool, bool]] = {}
-        at = 0
+    def _any_reading(self, character: str) -> tuple[str, ...]:
+        known = self._readings.get(character)
+        if known is None:
+            known = self._readings[character] = readings(character)
+        return known
+
+    def _shape(self, text: str) -> list[tuple[bool, bool, bool, str]]:
+        """Of each position: in a dictionary word of two or more characters, begins a word, ends a word, its sound in that word."""
+        shape: list[tuple[bool, bool, bool, str]] = []
         for word in self._segment(text):
+            sounds = toneless(word) if len(word) > 1 and _HAN_RUN.fullmatch(word) else ()
             for index in range(len(word)):
-                shape[at + index] = (len(word) > 1, index == 0, index == len(word) - 1)
-            at += len(word)
-        return {position: shape.get(position, (False, True, True)) for position in range(len(text))}
+                sound = sounds[index] if len(sounds) == len(word) else ""
+                shape.append((bool(sound), index == 0, index == len(word) - 1, sound))
+        return [*shape, *[(False, True, True, "")] * (len(text) - len(shape))]
 
     def _near_places(self, sound: str) -> tuple[tuple[int, int], ...]:
         """(term, offset) of every syllable of the terms that is near a heard one."""
@@ -247,45 +254,57 @@ class Lexicon:
                 votes[term, index - offset] = votes.get((term, index - offset), 0) + 1
         found: list[_Found] = []
         for (index, start), count in votes.items():
-            term, form, sounds = self._sounds[index]
-            size = len(sounds)
+            size = len(self._sounds[index][2])
             beside = votes.get((index, start - 1), 0) + votes.get((index, start + 1), 0) if size > 3 else 0
             if count + beside < (2 if size < 4 else (3 * size + 4) // 5):
                 continue
             # A syllable lost or added only where nearly all the others are there.
-            for length in (size,) if size < 4 or count + beside < size - 1 else (size, size - 1, size + 1):
+            for length in (size,) if size < 5 or count + beside < size - 1 else (size, size - 1, size + 1):
                 if start >= 0 and start + length <= len(run):
-                    item = self._judge(run[start : start + length], term, form, sounds, topical, taken)
+                    if slack == 0 and self._sounds[index][0] != self._sounds[index][1]:
+                        continue  # what an alias sounds like is good for a hotword, not for a correction
+                    item = self._judge(run[start : start + length], self._sounds[index], topical, taken, slack)
                     if item is not None and item.margin + slack >= 0:
                         found.append(item)
         return found
 
     def _judge(
-        self, span: Sequence[_Unit], term: str, form: str, sounds: tuple[str, ...], topical: bool, taken: Sequence[tuple[int, int]]
+        self,
+        span: Sequence[_Unit],
+        entry: tuple[str, str, tuple[str, ...]],
+        topical: bool,
+        taken: Sequence[tuple[int, int]],
+        slack: float,
     ) -> _Found | None:
         """The span as a term; None if it is that term, or cuts into another."""
         tolerance = self._tolerance
+        term, form, sounds = entry
         start, end = span[0].at, span[-1].at + 1
         for low, high in taken:
             # What is a term already may become part of a longer one, whole; it is not cut into.
             if low < end and start < high and not (start <= low and high <= end and high - low < len(form)):
                 return None
+        kept = max((high - low for low, high in taken if start <= low and high <= end), default=0)
         cost, pairs = _align(span, sounds)
         changed = [unit for unit, place in pairs if place is None or unit.character != form[place]]
-        alike = sum(place is not None and _unlike(unit, sounds[place]) <= tolerance.alike for unit, place in pairs)
-        if not changed or 2 * alike < len(sounds):
+        apart = [1.0 if place is None else _unlike(unit, sounds[place]) for unit, place in pairs]
+        near = tolerance.alike if slack == 0 else _ALIKE_ENOUGH
+        if not changed or 2 * sum(one <= near for one in apart) < len(sounds):
+            return None
+        if slack == 0 and len(form) <= 4 and max(apart) > tolerance.worst:
             return None
         confidence = sum(unit.confidence for unit in changed) / len(changed)
         allowed = tolerance.base[min(len(form), len(tolerance.base) - 1)]
         allowed += min(tolerance.doubt_most, tolerance.doubt * (tolerance.sure - confidence))
-        allowed -= tolerance.word * sum(unit.in_word for unit in changed) / len(changed)
+        allowed -= tolerance.word * sum(unit.confidence for unit in changed if unit.in_word) / len(changed)
         allowed += tolerance.topic * topical
         allowed -= tolerance.edge / len(form) * ((not span[0].begins) + (not span[-1].ends))
         allowed -= tolerance.mark * sum(unit.marked for unit in span[1:])
-        return _Found(start, end, term, allowed - cost / len(sounds))
+        # Of a term that grows out of another only what is new counts.
+        return _Found(start, end, term, allowed - cost / max(1, len(sounds) - kept))
 
 
-_SKIPPED = 0.6
+_SKIPPED = 0.7
 """A syllable of the term that was not heard, or one heard that is not in it."""
 
 

@@ -31,8 +31,8 @@ _OTHER_INITIAL = 0.65
 _NUCLEUS_COST = {
     frozenset(pair): cost
     for cost, pairs in {
-        0.25: ("eo", "iv", "Ii"),
-        0.35: ("ae", "ao", "uo", "ie", "Ie", "uv"),
+        0.25: ("eo", "iv", "Ii", "aE", "eE"),
+        0.35: ("ae", "ao", "uo", "ie", "Ie", "uv", "iE"),
         0.5: ("ue",),
     }.items()
     for pair in pairs
@@ -74,7 +74,10 @@ def parts(final: str) -> Final:
         return "", final or "e", coda
     if final == "er":
         return "", "e", "r"
-    return final[0], final[1:], coda
+    medial, nucleus = final[0], final[1:]
+    if medial in {"i", "v"} and (nucleus == "e" or (nucleus == "a" and coda == "n")):
+        nucleus = "E"  # the open vowel of 线 and 写
+    return medial, nucleus, coda
 
 
 def _looked_up(costs: Mapping[frozenset[str], float], a: str, b: str, other: float) -> float:

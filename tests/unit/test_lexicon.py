@@ -113,6 +113,14 @@ def test_product_names_are_spelt_as_the_bank_spells_them(heard, meant):
 
 
 @pytest.mark.parametrize("text", ["happy birthday", "这个apple很甜", "mapping", "打开APP", "APP2"])
+def test_terms_in_latin_letters_become_hotwords_by_the_sound_of_their_aliases():
+    visa = Lexicon(["VISA", "U盾"], aliases={"维萨": "VISA", "优盾": "U盾"})
+    assert visa.near_terms("我的唯洒卡", "zh") == ("VISA",)
+    assert visa.near_terms("拿着尤顿", "zh") == ("U盾",)
+    assert visa.find_corrections("我的唯洒卡", "zh", words("我的唯洒卡")) == []
+
+
+@pytest.mark.parametrize("text", ["happy birthday", "这个apple很甜", "mapping", "打开APP", "APP2"])
 def test_terms_in_latin_letters_are_heard_as_their_aliases_sound():
     visa = Lexicon(["VISA", "U盾"], aliases={"维萨": "VISA", "优盾": "U盾"})
     heard = "我的唯洒卡"
