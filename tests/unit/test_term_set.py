@@ -1,15 +1,17 @@
 """The sentences with bank terms are what their README says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from copilot.live.packs import lexicon_terms
 from loadtest.term_set import longest_terms, parse_sentences, spoken_form
+from loadtest.terms import load_clips
 
 ROOT = Path(__file__).parents[2]
 TERMS = ROOT / "tests/data/terms"
-LEXICON = lexicon_terms((ROOT / "kb/samples/bank/lexicon.yaml").read_text(encoding="utf-8"))
+LEXICON = [term.text for term in lexicon_terms((ROOT / "kb/samples/bank/lexicon.yaml").read_text(encoding="utf-8"))]
 
 
 def sentences(name):
@@ -31,6 +33,21 @@ def test_the_sets_share_no_sentence_and_hold_many_terms():
     assert not {row.text for row in dev} & {row.text for row in test}
     assert len({term for row in test for term in row.terms}) >= 200
     assert {"UKey", "APP", "NFC", "VISA", "ATM", "ETC", "PIN码", "CVV"} <= {term for row in test for term in row.terms}
+
+
+def test_the_recordings_are_those_of_the_manifest_and_of_other_voices_in_each_set():
+    manifest = json.loads((TERMS / "manifest.json").read_text(encoding="utf-8"))
+    assert "Apache-2.0" in manifest["licence"]
+    voices = {name: {entry["voice"] for entry in manifest["files"] if entry["set"] == name} for name in ("dev", "test")}
+    assert voices["dev"]
+    assert voices["test"]
+    assert not voices["dev"] & voices["test"]
+    assert sum((TERMS / entry["file"]).stat().st_size for entry in manifest["files"]) < 12_000_000
+    for name in ("dev", "test"):
+        clips = load_clips(TERMS, name)  # refuses a file that is not the manifest's
+        assert {clip.sentence for clip in clips} <= set(sentences(name))
+        assert len({clip.sentence.sentence_id for clip in clips}) == len(clips)
+        assert all(0.8 < (clip.end - clip.start) / manifest["sample_rate_hz"] < 15 for clip in clips)
 
 
 @pytest.mark.parametrize("document", ["no tab", "a\t[开", "a\t好\na\t好", "a\t"])
