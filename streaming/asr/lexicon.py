@@ -284,6 +284,8 @@ class Lexicon:
             # What is a term already may become part of a longer one, whole; it is not cut into.
             if low < end and start < high and not (start <= low and high <= end and high - low < len(form)):
                 return None
+        if len(form) == 2 and span[0].in_word and span[0].begins and span[1].ends and not span[0].ends:
+            return None  # a dictionary word: what was heard makes sense, and two syllables sound like too much
         kept = max((high - low for low, high in taken if start <= low and high <= end), default=0)
         cost, pairs = _align(span, sounds)
         changed = [unit for unit, place in pairs if place is None or unit.character != form[place]]
