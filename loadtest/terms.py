@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from copilot.assembly import engines
@@ -27,6 +29,7 @@ from copilot.domain.ports.asr import Recognizer
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
 from copilot.live.packs import lexicon_terms
 from copilot.settings import Settings
+from loadtest.mulaw_steps import from_steps
 from loadtest.server_process import ROOT
 from loadtest.term_scoring import Estimate, Outcome, Summary, judge, summarise
 from loadtest.term_set import TermSentence, parse_sentences
@@ -71,6 +74,12 @@ def load_clips(folder: Path, name: str) -> list[Clip]:
             raise ValueError(f"{path.name} is not the file of the manifest: render it again or restore it")
         clips += [Clip(sentence=sentences[row["id"]], file=path, start=row["start"], end=row["end"]) for row in entry["clips"]]
     return sorted(clips, key=lambda clip: clip.sentence.sentence_id)
+
+
+def read_clip(clip: Clip) -> tuple[npt.NDArray[np.int16], int]:
+    """Its samples and their rate in Hz."""
+    steps, rate = soundfile.read(clip.file, start=clip.start, stop=clip.end, dtype="int16")
+    return from_steps((steps >> 8).astype(np.int8)), int(rate)
 
 
 class RememberingRecognizer:
@@ -121,7 +130,7 @@ class Bench:
 
     def hear(self, clip: Clip, *, hotwords: bool, correction: bool) -> Outcome:
         """One sentence under one condition."""
-        samples, rate = soundfile.read(clip.file, start=clip.start, stop=clip.end, dtype="int16")
+        samples, rate = read_clip(clip)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "clip.wav"
             soundfile.write(path, samples, rate, subtype="PCM_16")

@@ -1,7 +1,7 @@
 """Renders the sentences of ``tests/data/terms``: ``python -m loadtest.terms_audio tests/data/terms``.
 
-Needs the packaged voices in a venv of their own (see ``loadtest.synth``). One FLAC file per set and voice, 8 kHz mono, every sample one
-that G.711 mu-law can carry; ``manifest.json`` says where each sentence lies in it. What is rendered already comes from the cache.
+Needs the packaged voices in a venv of their own (see ``loadtest.synth``). One FLAC file per set and voice, 8 kHz mono, of the steps of
+G.711 mu-law (``loadtest.mulaw_steps``); ``manifest.json`` says where each sentence lies in it. What is rendered comes from the cache.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import soxr
 import yaml
 
 from loadtest import synth
+from loadtest.mulaw_steps import to_steps
 from loadtest.term_set import TermSentence, parse_sentences, spoken_form
 
 RATE_HZ = 8000
@@ -73,7 +74,8 @@ def render_set(
             at += len(pieces[-1])
             print(f"{name} {voice.voice} {len(clips)} {at / RATE_HZ:.0f} s", file=sys.stderr, flush=True)
         path = out / f"{name}-{voice.voice}.flac"
-        soundfile.write(path, np.concatenate(pieces), RATE_HZ, subtype="PCM_16")
+        steps = to_steps(np.concatenate(pieces)).astype(np.int16) << 8  # libsndfile keeps the upper eight bits
+        soundfile.write(path, steps, RATE_HZ, subtype="PCM_S8", compression_level=1.0)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         entries.append({"set": name, "file": path.name, "sha256": digest, "voice": voice.voice, "speed": voice.speed, "clips": clips})
     return entries
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         files += render_set(name, sentences, voices, raw["said"], renderer, options.folder, only_cached=options.only_cached)
     if not options.warm:
-        manifest = {"sample_rate_hz": RATE_HZ, "encoding": "mulaw as 16-bit", "band_hz": list(synth.BAND_HZ)}
+        manifest = {"sample_rate_hz": RATE_HZ, "encoding": "mu-law steps", "band_hz": list(synth.BAND_HZ)}
         synth.write_json(
             options.folder / "manifest.json", manifest | {"source": source.identity, "licence": source.licence, "files": files}
         )

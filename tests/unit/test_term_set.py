@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from copilot.live.packs import lexicon_terms
+from loadtest.mulaw_steps import from_steps, to_steps
 from loadtest.term_set import longest_terms, parse_sentences, spoken_form
 from loadtest.terms import load_clips
+from streaming.telephony.g711 import decode
 
 ROOT = Path(__file__).parents[2]
 TERMS = ROOT / "tests/data/terms"
@@ -48,6 +51,15 @@ def test_the_recordings_are_those_of_the_manifest_and_of_other_voices_in_each_se
         assert {clip.sentence for clip in clips} <= set(sentences(name))
         assert len({clip.sentence.sentence_id for clip in clips}) == len(clips)
         assert all(0.8 < (clip.end - clip.start) / manifest["sample_rate_hz"] < 15 for clip in clips)
+
+
+def test_mulaw_steps_give_back_what_mulaw_carries():
+    samples = decode(bytes(range(256)), "mulaw")
+    steps = to_steps(samples)
+    assert np.array_equal(from_steps(steps), samples)
+    assert sorted(set(steps.tolist())) == list(range(-127, 128))
+    with pytest.raises(ValueError, match="between its steps"):
+        to_steps(np.array([3], dtype=np.int16))
 
 
 @pytest.mark.parametrize("document", ["no tab", "a\t[开", "a\t好\na\t好", "a\t"])
