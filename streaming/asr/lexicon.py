@@ -79,6 +79,8 @@ class Tolerance:
     """Taken off for each mark inside the span."""
     prompt: float = 0.14
     """Added for terms that only become hotwords."""
+    short: float = 0.06
+    """Most for two characters, which are corrected only beside another term: they sound like too much."""
     alike: float = 0.12
     """Half of the syllables must be at least this near; for hotwords, at least ``_ALIKE_ENOUGH``."""
     worst: float = 0.5
@@ -162,8 +164,10 @@ class Lexicon:
         if not language.startswith("zh"):
             return ()
         found = [item for run in self._runs(text, [_UNSURE] * len(text)) for item in self._in_run(run, False, (), self._tolerance.prompt)]
-        ranked = sorted(found, key=lambda item: -(item.margin + self._tolerance.prompt) * len(item.term))
         said = self._exact.findall(text) if self._exact is not None else []
+        if not said and all(len(item.term) == 2 for item in found):
+            found = [item for item in found if item.margin >= 0]
+        ranked = sorted(found, key=lambda item: -(item.margin + self._tolerance.prompt) * len(item.term))
         return tuple(dict.fromkeys([*said, *(item.term for item in ranked)]))[:limit]
 
     # ------------------------------------------------------------------ spellings
@@ -183,10 +187,12 @@ class Lexicon:
     # ------------------------------------------------------------------ sounds
 
     def _sounding(self, text: str, words: Sequence[Word], taken: Sequence[tuple[int, int]]) -> list[_Found]:
-        sure = _confidences(text, words)
+        runs = self._runs(text, _confidences(text, words))
         found: list[_Found] = []
-        for run in self._runs(text, sure):
-            found += [item for item in self._in_run(run, bool(taken), taken, 0.0) if not _is_name(text, item)]
+        # What is found makes the utterance one about the bank: once more then, for what counts only beside another term.
+        for topical in (False, True):
+            if not topical or taken or found:
+                found = [item for run in runs for item in self._in_run(run, topical, taken, 0.0) if not _is_name(text, item)]
         chosen: list[_Found] = []
         for item in sorted(found, key=lambda item: -item.weight):
             overlapping = [other for other in chosen if item.start < other.end and other.start < item.end]
@@ -289,6 +295,8 @@ class Lexicon:
         kept = max((high - low for low, high in taken if start <= low and high <= end), default=0)
         cost, pairs = _align(span, sounds)
         changed = [unit for unit, place in pairs if place is None or unit.character != form[place]]
+        if slack == 0 and len(form) == 2 and not (topical and cost / 2 <= tolerance.short):
+            return None
         apart = [1.0 if place is None else _unlike(unit, sounds[place]) for unit, place in pairs]
         near = tolerance.alike if slack == 0 else _ALIKE_ENOUGH
         if not changed or 2 * sum(one <= near for one in apart) < len(sounds):

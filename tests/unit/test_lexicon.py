@@ -40,8 +40,8 @@ def words(text, confidence=0.5):
 @pytest.mark.parametrize(
     ("heard", "meant"),
     [
-        ("我的卡被刀刷了", "我的卡被盗刷了"),
-        ("我的银行卡被到刷了怎么办", "我的银行卡被盗刷了怎么办"),
+        ("我的信用卡被刀刷了", "我的信用卡被盗刷了"),
+        ("我的心用卡被到刷了怎么办", "我的信用卡被盗刷了怎么办"),
         ("我想题前还款", "我想提前还款"),
         ("新用卡的年非多少", "信用卡的年费多少"),
         ("王上银行登录不了", "网上银行登录不了"),
@@ -70,14 +70,20 @@ def test_a_dictionary_word_is_not_replaced_by_a_term_that_sounds_like_it():
 
 
 def test_the_surer_the_recogniser_was_the_nearer_a_term_must_be():
-    card, heard = Lexicon(["补卡"], segment=list), "怎么不开呢"
-    assert [edit.replacement for edit in card.find_corrections(heard, "zh", words(heard, 0.3))] == ["补卡"]
+    card, heard = Lexicon(["信用卡"], segment=list), "怎么星用塔呢"
+    assert [edit.replacement for edit in card.find_corrections(heard, "zh", words(heard, 0.3))] == ["信用卡"]
     assert card.find_corrections(heard, "zh", words(heard, 0.99)) == []
 
 
-@pytest.mark.parametrize(("text", "changes"), [("我叫张丹", 0), ("张丹女士您好", 0), ("户名是张丹", 0), ("看一下张丹", 1)])
+def test_two_characters_are_corrected_only_beside_another_term():
+    assert lexicon.find_corrections("卡被刀刷了", "zh", words("卡被刀刷了")) == []
+    assert [edit.replacement for edit in lexicon.find_corrections("信用卡被刀刷了", "zh", words("信用卡被刀刷了"))] == ["盗刷"]
+    assert lexicon.near_terms("卡被刀刷了", "zh") == ("盗刷",)
+
+
+@pytest.mark.parametrize(("text", "changes"), [("我叫张丹", 0), ("张丹女士您好", 0), ("户名是张丹", 0), ("挂失张丹", 1)])
 def test_names_are_no_terms(text, changes):
-    assert len(Lexicon(["账单"]).find_corrections(text, "zh", words(text))) == changes
+    assert len(Lexicon(["账单", "挂失"]).find_corrections(text, "zh", words(text))) == changes
 
 
 def test_two_terms_of_one_sound_correct_nothing():
