@@ -5,6 +5,7 @@ Checked here is what every reader relies on: it parses, its list is there, ids a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -36,6 +37,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _LANGUAGES = frozenset({"zh", "en"})
 _PATTERN_KEYS = frozenset({"patterns", "rules"})
+_SHORTEST_ALIAS = 2
 
 
 def faults(name: str, text: str) -> list[str]:
@@ -66,7 +68,31 @@ def faults(name: str, text: str) -> list[str]:
         if isinstance(names, dict) and not _LANGUAGES.issubset(names):
             found.append(f"{where}: name must be given in zh and en")
         found += [f"{where}: {problem}" for problem in _bad_patterns(entry)]
+    if name == "lexicon":
+        found += _bad_terms([entry for entry in entries if isinstance(entry, dict)])
     return found
+
+
+def _bad_terms(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """Weights and aliases of a lexicon. An alias is replaced wherever it stands, so it must be no term and belong to one."""
+    terms = {str(entry.get("text")) for entry in entries}
+    owners: dict[str, str] = {}
+    for entry in entries:
+        term = str(entry.get("text"))
+        weight = entry.get("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            yield f"terms ({term}): weight must be a number above 0"
+        aliases = entry.get("aliases", [])
+        if not isinstance(aliases, list):
+            yield f"terms ({term}): aliases must be a list"
+            continue
+        for alias in aliases:
+            if not isinstance(alias, str) or len(alias.strip()) < _SHORTEST_ALIAS:
+                yield f"terms ({term}): the alias {alias!r} must be a text of at least {_SHORTEST_ALIAS} characters"
+            elif alias in terms:
+                yield f"terms ({term}): the alias {alias!r} is itself a term"
+            elif owners.setdefault(alias.casefold(), term) != term:
+                yield f"terms ({term}): the alias {alias!r} belongs to {owners[alias.casefold()]} already"
 
 
 def _bad_patterns(node: Any, key: str = "") -> Iterator[str]:

@@ -41,7 +41,7 @@ NOISE_RMS = 10 ** (-68 / 20)
 # Few taps for a gentle slope, as telephone sets have.
 _FIR_TAPS = 41
 _EDGE_VOICE = "zh-CN-XiaoxiaoNeural"
-_CACHE = Path.home() / ".cache" / "pangting" / "synth"
+CACHE = Path.home() / ".cache" / "pangting" / "synth"
 _HAN = re.compile(r"[\u4e00-\u9fff]+|[^\u4e00-\u9fff]+")
 
 
@@ -245,6 +245,11 @@ def band_pass(samples: Samples, rate: int) -> Samples:
     return np.convolve(samples, taps, mode="same").astype(np.float32)
 
 
+def unpitched(voice: Voice) -> Voice:
+    """As the source speaks it: it never sees the pitch, and goes at the pace that resampling brings to the one asked for."""
+    return replace(voice, speed=voice.speed / voice.pitch, pitch=1.0)
+
+
 class Renderer:
     """Speaks turns through a source, once per text and voice."""
 
@@ -252,12 +257,18 @@ class Renderer:
         self._source = source
         self._cache = cache
 
+    def has(self, text: str, language: str, voice: Voice) -> bool:
+        """True if this was spoken before."""
+        return self._path(text, language, voice).exists()
+
+    def _path(self, text: str, language: str, voice: Voice) -> Path:
+        key = json.dumps([self._source.identity, text, language, asdict(unpitched(voice))], ensure_ascii=False, sort_keys=True)
+        return self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
+
     def turn(self, text: str, language: str, voice: Voice) -> tuple[Samples, int]:
         """Trimmed samples and the rate in Hz at which they have the voice's pitch (the source's own rate times ``pitch``)."""
-        # The source never sees the pitch; it speaks at the pace that resampling brings to the one asked for.
-        voice, pitch = replace(voice, speed=voice.speed / voice.pitch, pitch=1.0), voice.pitch
-        key = json.dumps([self._source.identity, text, language, asdict(voice)], ensure_ascii=False, sort_keys=True)
-        path = self._cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
+        path = self._path(text, language, voice)
+        voice, pitch = unpitched(voice), voice.pitch
         if not path.exists():
             samples, rate = self._source.speak(text, language, voice)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -357,7 +368,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the WAV file of a call, or the directory of a set of clips")
     parser.add_argument("--rate", type=int, default=8000, help="sample rate in Hz")
     parser.add_argument("--voice-source", choices=("packaged", "edge"), default="packaged")
-    parser.add_argument("--cache", type=Path, default=_CACHE)
+    parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--manifest", action="store_true", help="write OUT.manifest.json beside the recording")
     parser.add_argument("--gold", type=Path, help="a gold file whose turn times are to be set from this rendering")
     options = parser.parse_args(arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,14 +40,17 @@ def transcribe_file(
     channels: Sequence[ChannelName] = ("customer", "agent"),
     finish: Finish | None = None,
     hotwords: Sequence[str] = (),
+    nearby: Callable[[str, str], Sequence[str]] | None = None,
     beam_size: int = 5,
     workers: int = 1,
     config: PipelineConfig | None = None,
 ) -> list[ChannelTranscript]:
     """Every channel of an audio file (anything libsndfile reads), in file order.
 
-    One channel is ``mixed``; two are named by ``channels``; more are refused. ``workers`` threads decode at once: at most as many as the
-    recognizer allows. Raises InvalidInput for a file that is no audio, EngineError when decoding fails twice.
+    ``nearby``: (text, language) → terms that may have been meant; where there are any, the utterance is decoded again with them as
+    hotwords (a live call has its partials for the first hearing). One channel is ``mixed``; two are named by ``channels``; more are
+    refused. ``workers`` threads decode at once: at most as many as the recognizer allows. Raises
+    InvalidInput for a file that is no audio, EngineError when decoding fails twice.
     """
     names, blocks = _open(path, channels)
     base = config or PipelineConfig()
@@ -74,27 +77,32 @@ def transcribe_file(
     ]
     finals: list[list[TranscriptFinal]] = [[] for _ in names]
     samples = 0
+
+    def decode(request: RecognizeRequest) -> Hypothesis:
+        first = _decode(recognizer, request)
+        return first if nearby is None else _decode_again(recognizer, request, first, nearby(first.text, first.language))
+
     with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="transcribe") as pool:
         for block in blocks:
             for index, pipeline in enumerate(pipelines):
                 effects = pipeline.receive_audio(block[:, index].tobytes(), samples * 1000 // RECOGNITION_RATE_HZ)
-                finals[index] += _run(effects, pipeline, recognizer, pool)
+                finals[index] += _run(effects, pipeline, decode, pool)
             samples += len(block)
         for index, pipeline in enumerate(pipelines):
-            finals[index] += _run(pipeline.flush(), pipeline, recognizer, pool)
+            finals[index] += _run(pipeline.flush(), pipeline, decode, pool)
     for name, said in zip(names, finals, strict=True):
         transcripts.append(ChannelTranscript(channel=name, duration_ms=samples * 1000 // RECOGNITION_RATE_HZ, finals=tuple(said)))
     return transcripts
 
 
 def _run(
-    effects: list[PipelineEffect], pipeline: ChannelPipeline, recognizer: Recognizer, pool: ThreadPoolExecutor
+    effects: list[PipelineEffect], pipeline: ChannelPipeline, decode: Callable[[RecognizeRequest], Hypothesis], pool: ThreadPoolExecutor
 ) -> list[TranscriptFinal]:
     finals: list[TranscriptFinal] = []
     while effects:
         finals += [effect.final for effect in effects if isinstance(effect, EmitFinal)]
         asked = [effect for effect in effects if isinstance(effect, Transcribe)]
-        answers = list(pool.map(lambda ask: _decode(recognizer, ask.request), asked))
+        answers = list(pool.map(lambda ask: decode(ask.request), asked))
         effects = [effect for ask, answer in zip(asked, answers, strict=True) for effect in pipeline.receive_hypothesis(ask.tag, answer)]
     return finals
 
@@ -106,6 +114,14 @@ def _decode(recognizer: Recognizer, request: RecognizeRequest) -> Hypothesis:
         if not error.retryable:
             raise
         return recognizer.recognize([request])[0]
+
+
+def _decode_again(recognizer: Recognizer, request: RecognizeRequest, first: Hypothesis, terms: Sequence[str]) -> Hypothesis:
+    """The same audio with ``terms`` as hotwords; the first hearing stays where the second is refused."""
+    if not terms:
+        return first
+    second = _decode(recognizer, replace(request, hotwords=tuple(terms)))
+    return first if second.rejected else second
 
 
 def _open(path: Path, channels: Sequence[ChannelName]) -> tuple[Sequence[ChannelName], Iterator[npt.NDArray[np.int16]]]:

@@ -136,6 +136,7 @@ class PipelineConfig:
 class ChannelPipeline:
     """Feeds samples through VAD, endpointing, partials with LocalAgreement, and finals.
 
+    ``nearby``: (text of the partials, language) → terms that may have been meant; they become the hotwords of the final.
     ``clock_ms`` is monotonic and only measures ``AsrTimings.after_speech_ms`` and stalls. Memory is bounded by the cap of an utterance.
     """
 
@@ -149,6 +150,7 @@ class ChannelPipeline:
         clock_ms: Callable[[], float],
         config: PipelineConfig | None = None,
         hotwords: Callable[[], Sequence[str]] = tuple,
+        nearby: Callable[[str, str], Sequence[str]] | None = None,
         finish: Finish | None = None,
     ) -> None:
         self._call_id = call_id
@@ -158,6 +160,7 @@ class ChannelPipeline:
         self._clock_ms = clock_ms
         self._config = config or PipelineConfig()
         self._hotwords = hotwords
+        self._nearby = nearby
         self._finish = finish or (lambda text, words, _language: FinishedText(text=text, words=words))
         self._endpointer = Endpointer(self._config.endpoint)
         self._pcm = bytearray()
@@ -300,7 +303,15 @@ class ChannelPipeline:
         return [EmitSpeech(event=SpeechStarted(channel=self._channel, utterance_id=self._open.utterance, at_ms=at // SAMPLES_PER_MS))]
 
     def _ask(
-        self, lane: Literal["final", "partial"], start: int, end: int, *, context: str, word_times: bool, guess: bool = False
+        self,
+        lane: Literal["final", "partial"],
+        start: int,
+        end: int,
+        *,
+        context: str,
+        word_times: bool,
+        guess: bool = False,
+        heard: str = "",
     ) -> Transcribe:
         self._tags += 1
         tag = f"{self._channel}:{lane[0]}{self._tags}"
@@ -312,13 +323,18 @@ class ChannelPipeline:
             pcm16=self._audio(start, end),
             language=self._language,
             previous_text=context,
-            hotwords=tuple(self._hotwords()),
+            hotwords=self._hotwords_for(heard),
             beam_size=self._config.final_beam if lane == "final" else 1,
             word_times=word_times,
             speculative=guess,
             opening=lane == "partial" and self._open is not None and not any(self._open.shown),
         )
         return Transcribe(request=request, tag=tag)
+
+    def _hotwords_for(self, heard: str) -> tuple[str, ...]:
+        """Terms near to what the partials heard; where there are none, those of the call."""
+        nearby = self._nearby(heard, self._language) if self._nearby is not None and heard else ()
+        return tuple(nearby or self._hotwords())
 
     def _ask_partial(self, current: OpenUtterance) -> Transcribe:
         config, end = self._config, self._framed
@@ -331,7 +347,8 @@ class ChannelPipeline:
 
     def _ask_final(self, current: OpenUtterance, end: int, *, guess: bool = False) -> Transcribe:
         context = self._context[-self._config.context_chars :] if self._config.context_chars else ""
-        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess)
+        heard = "".join(current.shown)
+        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess, heard=heard)
 
     def _speculate(self, current: OpenUtterance) -> list[PipelineEffect]:
         ask = self._ask_final(current, self._framed, guess=True)

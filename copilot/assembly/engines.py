@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
-    from copilot.domain.knowledge import Article
+    from copilot.domain.knowledge import Article, BankTerm
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.domain.ports.bus import Bus
     from copilot.domain.ports.knowledge import Embedder, IntentClassifier
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
     from kb.service import KnowledgeBase
+    from streaming.asr.lexicon import Lexicon
     from streaming.asr.schedule import ScheduleConfig
     from streaming.asr.utterance import Finish
     from streaming.pipeline import PipelineConfig
@@ -268,16 +269,22 @@ def pipeline_config(settings: Settings) -> PipelineConfig:
     )
 
 
-def open_finish(lexicon: tuple[str, ...]) -> Finish:
-    """Terms put right by sound, then numbers written."""
-    from streaming.asr.finishing import finisher
-    from streaming.asr.itn import find_itn
+def open_lexicon(terms: Sequence[BankTerm]) -> Lexicon:
+    """The bank's terms by sound and spelling."""
     from streaming.asr.lexicon import Lexicon
 
-    return finisher(Lexicon(lexicon).find_corrections, find_itn)
+    return Lexicon((term.text for term in terms), aliases={alias: term.text for term in terms for alias in term.aliases})
 
 
-def lexicon_of(settings: Settings) -> tuple[str, ...]:
+def open_finish(lexicon: Lexicon) -> Finish:
+    """Terms put right, then numbers written."""
+    from streaming.asr.finishing import finisher
+    from streaming.asr.itn import find_itn
+
+    return finisher(lexicon.find_corrections, find_itn)
+
+
+def lexicon_of(settings: Settings) -> tuple[BankTerm, ...]:
     """The bank's terms, for a command; empty before a lexicon is imported."""
     from copilot.live.packs import lexicon_terms
 

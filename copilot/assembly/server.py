@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from copilot.assembly.after_call import AfterCall
     from copilot.domain.ports.asr import RecognitionEngine
+    from copilot.domain.knowledge import BankTerm
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
@@ -247,7 +248,7 @@ class Server:
             reply_timeout_s=self.settings.llm.timeout_s,
         )
 
-    def _lexicon(self) -> tuple[str, ...]:
+    def _lexicon(self) -> tuple[BankTerm, ...]:
         organisation = self._organisations.get(self.settings.org)
         return tuple(organisation.rules().lexicon) if organisation is not None else ()
 

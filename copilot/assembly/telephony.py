@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from copilot.api.telephony import AnnouncedCall, Asking, CallToCome
     from copilot.domain.clock import Clock
+    from copilot.domain.knowledge import BankTerm
     from copilot.domain.ports.asr import Transcriber
     from copilot.domain.ports.live import CallSink
     from copilot.store.store import Store
     from streaming.account import AudioAccount
+    from streaming.asr.lexicon import Lexicon
     from streaming.asr.utterance import Finish
     from streaming.gateway import Gateway
     from streaming.handshake import IntegrationConfig, Refusal
@@ -103,18 +105,20 @@ def _error_of(refusal: Refusal) -> CopilotError:
 class Pipelines:
     """Makes the recognition pipeline of each leg. ``lexicon`` gives the bank's terms; a changed one counts from the next call on."""
 
-    def __init__(self, settings: Settings, vad: SileroVad, lexicon: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, settings: Settings, vad: SileroVad, lexicon: Callable[[], tuple[BankTerm, ...]]) -> None:
         self._vad = vad
         self._lexicon = lexicon
         self._config = engines.pipeline_config(settings)
-        self._finish: tuple[tuple[str, ...], Finish] | None = None
+        self._opened: tuple[tuple[BankTerm, ...], Lexicon, Finish] | None = None
 
     def __call__(self, wanted: PipelineRequest) -> ChannelPipeline:
         from streaming.pipeline import ChannelPipeline
 
-        lexicon = self._lexicon()
-        if self._finish is None or self._finish[0] != lexicon:
-            self._finish = (lexicon, engines.open_finish(lexicon))
+        terms = self._lexicon()
+        if self._opened is None or self._opened[0] != terms:
+            lexicon = engines.open_lexicon(terms)
+            self._opened = (terms, lexicon, engines.open_finish(lexicon))
+        _, lexicon, finish = self._opened
         return ChannelPipeline(
             call_id=wanted.call_id,
             channel=wanted.channel,
@@ -123,7 +127,8 @@ class Pipelines:
             clock_ms=lambda: 1000 * time.monotonic(),
             config=self._config,
             hotwords=wanted.hotwords,
-            finish=self._finish[1],
+            nearby=lexicon.near_terms,
+            finish=finish,
         )
 
 
@@ -135,7 +140,7 @@ def build_gateway(
     vad: SileroVad,
     store: Store,
     clock: Clock,
-    lexicon: Callable[[], tuple[str, ...]],
+    lexicon: Callable[[], tuple[BankTerm, ...]],
     on_account: Callable[[AudioAccount], None],
 ) -> Gateway:
     """The telephony server, not yet listening."""

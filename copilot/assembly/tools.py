@@ -119,11 +119,20 @@ def batch_transcriber(settings: Settings) -> Iterator[Callable[[Path, str], list
     from streaming.batch import transcribe_file
 
     recognizer, vad = engines.open_recognizer(settings), engines.open_vad(settings)
-    finish, config = engines.open_finish(engines.lexicon_of(settings)), engines.pipeline_config(settings)
+    lexicon, config = engines.open_lexicon(engines.lexicon_of(settings)), engines.pipeline_config(settings)
+    finish = engines.open_finish(lexicon)
 
     def work(path: Path, language: str) -> list[TranscriptFinal]:
         channels = transcribe_file(
-            path, recognizer, vad, language, finish=finish, beam_size=settings.asr.beam_size, workers=recognizer.workers, config=config
+            path,
+            recognizer,
+            vad,
+            language,
+            nearby=lexicon.near_terms,
+            finish=finish,
+            beam_size=settings.asr.beam_size,
+            workers=recognizer.workers,
+            config=config,
         )
         finals = [final for channel in channels for final in channel.finals]
         return sorted(finals, key=lambda final: (final.start_ms, final.channel))

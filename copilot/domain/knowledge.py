@@ -13,6 +13,15 @@ ArticleState = Literal["draft", "reviewed", "published", "expired", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BankTerm:
+    """A word of the bank that recognition should get right. ``aliases``: how it is written by mistake; ``weight``: heavier is said more."""
+
+    text: str
+    weight: float = 1.0
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """One version of one article in one language. ``answer`` is the approved sentence an agent may say verbatim."""
 

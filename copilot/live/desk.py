@@ -11,6 +11,7 @@ import structlog
 from copilot.domain.audio import CallStart
 from copilot.domain.errors import Conflict
 from copilot.domain.ids import CallId, OrgId, UserId, is_call_id
+from copilot.domain.knowledge import BankTerm
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.live import Integration
 from copilot.domain.ports.store import OpenedCall
@@ -30,7 +31,7 @@ class BankRules:
 
     compliance: Sequence[ComplianceRule] = ()
     checklists: Sequence[Checklist] = ()
-    lexicon: Sequence[str] = ()
+    lexicon: Sequence[BankTerm] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class LiveDesk:
             opened=opened,
             session=session,
             masker=masker,
-            terms=rules.lexicon[:MAX_HOTWORDS],
+            terms=tuple(term.text for term in rules.lexicon[:MAX_HOTWORDS]),
             agent_id=agent_id,
             on_end=self._ended,
         )

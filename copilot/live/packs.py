@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from copilot.domain.knowledge import BankTerm
 from copilot.domain.ports.knowledge import ArticleStore
 from copilot.live.desk import BankRules
 from copilot.live.rules import Checklist, ComplianceRule, parse_checklists, parse_compliance
@@ -21,7 +22,7 @@ class RulesCache:
         self._versions: dict[str, int] = {}
         self._compliance: tuple[ComplianceRule, ...] = ()
         self._checklists: tuple[Checklist, ...] = ()
-        self._lexicon: tuple[str, ...] = ()
+        self._lexicon: tuple[BankTerm, ...] = ()
 
     def current(self) -> BankRules:
         """The rules in force now."""
@@ -43,8 +44,15 @@ class RulesCache:
             self._lexicon = lexicon_terms(text)
 
 
-def lexicon_terms(text: str) -> tuple[str, ...]:
-    """The terms of ``lexicon.yaml`` (``terms: [{text, weight}]``), heaviest first."""
+def lexicon_terms(text: str) -> tuple[BankTerm, ...]:
+    """The terms of ``lexicon.yaml`` (``terms: [{text, weight, aliases}]``), heaviest first."""
     data: Any = yaml.safe_load(text) or {}
-    terms = [(float(term.get("weight", 1.0)), str(term["text"])) for term in data.get("terms", ())]
-    return tuple(text for _, text in sorted(terms, key=lambda term: -term[0]))
+    terms = [
+        BankTerm(
+            text=str(term["text"]),
+            weight=float(term.get("weight", 1.0)),
+            aliases=tuple(str(alias) for alias in term.get("aliases") or ()),
+        )
+        for term in data.get("terms", ())
+    ]
+    return tuple(sorted(terms, key=lambda term: -term.weight))

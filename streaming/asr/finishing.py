@@ -20,8 +20,8 @@ class Edit:
     reason: Literal["lexicon", "itn"]
 
 
-FindEdits = Callable[[str, str], Sequence[Edit]]
-"""(text, language) → edits, in any order."""
+FindEdits = Callable[[str, str, tuple[Word, ...]], Sequence[Edit]]
+"""(text, language, words) → edits, in any order. The words may not make up the text, or be missing."""
 
 
 def finisher(*finders: FindEdits) -> Finish:
@@ -30,7 +30,7 @@ def finisher(*finders: FindEdits) -> Finish:
     def finish(text: str, words: tuple[Word, ...], language: str) -> FinishedText:
         chosen: list[Edit] = []
         for find in finders:
-            for edit in find(text, language):
+            for edit in find(text, language, words):
                 if text[edit.start : edit.end] != edit.replacement and not any(
                     edit.start < other.end and other.start < edit.end for other in chosen
                 ):

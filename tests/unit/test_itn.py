@@ -77,3 +77,53 @@ def test_words_that_do_not_make_the_text_are_left_alone():
     finished = apply_edits("三千块", words, "zh", edits)
     assert finished.text == "3000块"
     assert finished.words == words
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("转了一万二", "转了12000"),
+        ("从两万提到三万五，谢谢", "从两万提到35000，谢谢"),
+        ("还了四千八百六", "还了4860"),
+        ("一百二十块五", "120.5块"),
+        ("三块五毛钱", "3.5块钱"),
+        ("两百来块", "200来块"),
+        ("三千多块", "3000多块"),
+        ("年化三点八五", "年化3.85"),
+        ("年化利率是百分之三点八五", "年化利率是3.85%"),
+        ("汇率今天是七点一三", "汇率今天是7.13"),
+        ("还款日是每个月二十五号", "还款日是每个月25号"),
+        ("十一月二十二号", "11月22号"),
+        ("幺三八 零零幺三 八零零零", "13800138000"),
+        ("后四位是幺零二四", "后四位是1024"),
+    ],
+)
+def test_amounts_rates_days_and_groups_of_digits(said, written):
+    assert finish(said, (), "zh").text == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "等一会儿",
+        "二话不说",
+        "他是个二百五",
+        "上个月底之前",
+        "三点二十五分见",
+        "三点半",
+        "两点三四十个人",
+        "一块五个人",
+        "一万一年",
+        "两千一个月",
+        "十万八千里",
+        "千万一定记得",
+        "万一呢",
+        "一五一十",
+        "七上八下",
+        "十几块",
+        "三三两两",
+        "一分为二",
+    ],
+)
+def test_idioms_counters_and_vague_quantities_stay(text):
+    assert finish(text, (), "zh").text == text

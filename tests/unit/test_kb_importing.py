@@ -88,6 +88,23 @@ def test_what_is_wrong_with_a_pack(old: str, new: str, says: str) -> None:
         raise AssertionError("; ".join(found))
 
 
+@pytest.mark.parametrize(
+    ("terms", "says"),
+    [
+        ("[{text: 年费, weight: -1}]", "weight must be a number above 0"),
+        ("[{text: 年费, weight: heavy}]", "weight must be a number above 0"),
+        ("[{text: 年费, aliases: 年非}]", "aliases must be a list"),
+        ("[{text: 年费, aliases: [非]}]", "must be a text of at least 2 characters"),
+        ("[{text: 年费, aliases: [7]}]", "must be a text of at least 2 characters"),
+        ("[{text: 年费, aliases: [挂失]}, {text: 挂失}]", "the alias '挂失' is itself a term"),
+        ("[{text: UKey, aliases: [u可]}, {text: U盾, aliases: [U可]}]", "the alias 'U可' belongs to UKey already"),
+    ],
+)
+def test_what_is_wrong_with_a_lexicon(terms: str, says: str) -> None:
+    assert any(says in fault for fault in packs.faults("lexicon", f"terms: {terms}"))
+    assert packs.faults("lexicon", "terms: [{text: 年费, weight: 2, aliases: [年非]}, {text: 挂失}]") == []
+
+
 def test_patterns_by_language_are_checked_wherever_they_are() -> None:
     rubric = """
 items:

@@ -298,3 +298,18 @@ def test_a_sentence_that_goes_on_gets_its_patience_back():
     assert desk.pipeline.waiting == 0
     desk.hear(silence(100))
     assert desk.pipeline.waiting == 1
+
+
+def test_terms_near_to_what_partials_heard_are_the_hotwords_of_the_final():
+    heard = []
+
+    def nearby(text, language):
+        heard.append((text, language))
+        return ("春夏",) if "春" in text else ()
+
+    desk = Desk(nearby=nearby, hotwords=lambda: ("星星",)).hear(
+        tone("春夏秋冬春夏秋冬") + silence(1000) + tone("东南西北东南西北") + silence(1000)
+    )
+    assert [ask.request.hotwords for ask in desk.lane("final")] == [("春夏",), ("星星",)]
+    assert {ask.request.hotwords for ask in desk.lane("partial")} == {("星星",)}
+    assert all(text and language == "zh" for text, language in heard)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -67,3 +69,24 @@ def test_what_is_no_audio_is_refused(tmp_path):
         transcribe_file(path, ToneRecognizer(), ToneVadModel())
     with pytest.raises(InvalidInput, match="3 channels"):
         transcribe_file(write(tmp_path / "3.wav", *[silence(100)] * 3), ToneRecognizer(), ToneVadModel())
+
+
+def test_what_a_first_hearing_suggests_is_the_hotwords_of_a_second(tmp_path):
+    engine = ToneRecognizer()
+    path = write(tmp_path / "a.wav", tone("春夏秋") + silence(2_000) + tone("东南西") + silence(800))
+    (transcript,) = transcribe_file(path, engine, ToneVadModel(), nearby=lambda text, language: ("春夏",) if "春" in text else ())
+    assert [request.hotwords for batch in engine.batches for request in batch] == [(), ("春夏",), ()]
+    assert [final.text for final in transcript.finals] == ["春夏秋", "东南西"]
+
+
+def test_a_refused_second_hearing_leaves_the_first(tmp_path):
+    class Recites(ToneRecognizer):
+        def recognize(self, requests):
+            return [
+                replace(answer, text="", words=(), rejected="prompt_echo") if request.hotwords else answer
+                for request, answer in zip(requests, super().recognize(requests), strict=True)
+            ]
+
+    path = write(tmp_path / "a.wav", tone("春夏秋") + silence(800))
+    (transcript,) = transcribe_file(path, Recites(), ToneVadModel(), nearby=lambda text, language: ("春夏",))
+    assert [final.text for final in transcript.finals] == ["春夏秋"]
