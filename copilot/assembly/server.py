@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import uvicorn
 
     from copilot.assembly.after_call import AfterCall
-    from copilot.domain.ports.asr import RecognitionEngine
     from copilot.domain.knowledge import BankTerm
+    from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
     from copilot.store.store import Store
