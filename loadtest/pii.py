@@ -1,0 +1,77 @@
+"""``python -m loadtest.pii``: the masker's recall and precision on the gold dialogues of ``tests/data/pii``.
+
+By default every dialogue is spoken to a masker of its own, line by line, as a call does. ``--lines FILE`` prints the texts' lines
+alone, and ``--spans FILE`` scores what ``pangting privacy mask --json`` made of them: one object with ``spans`` a line, in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from copilot.domain.ids import UtteranceId
+from copilot.domain.transcript import TranscriptFinal
+from copilot.privacy.masker import Masker
+from loadtest.pii_score import Line, Span, located, markdown, parse, score
+
+GOLD = Path(__file__).parents[1] / "tests/data/pii"
+
+
+def read(language: str, split: str) -> list[Line]:
+    """The gold lines of one language and split, in order."""
+    return [line for line in parse((GOLD / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()) if line.split == split]
+
+
+def heard(lines: Sequence[Line]) -> list[list[Span]]:
+    """What the masker of a call finds in the lines of each dialogue, one masker a dialogue."""
+    found = []
+    for _, dialogue in groupby(lines, key=lambda line: line.dialogue):
+        masker: Masker | None = None
+        for number, line in enumerate(dialogue):
+            masker = masker or Masker(line.language)
+            final = TranscriptFinal(
+                channel=line.channel,
+                utterance_id=UtteranceId(line.id),
+                start_ms=number * 5_000,
+                end_ms=number * 5_000 + 4_000,
+                text=line.text,
+                language=line.language,
+                confidence=0.9,
+            )
+            found.append(located(line.text, masker.final(final)[0].text))
+    return found
+
+
+def printed(path: Path) -> list[list[Span]]:
+    """The spans that ``pangting privacy mask --json`` printed."""
+    rows = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()]
+    return [[Span(start=span["start"], end=span["end"], type=span["type"]) for span in row["spans"]] for row in rows]
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--language", choices=("zh", "en"), default="zh")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev", help="test is for reporting, not for mending")
+    parser.add_argument("--lines", type=Path, help="write the texts, one a line, and stop")
+    parser.add_argument("--spans", type=Path, help="score these instead of the masker's")
+    parser.add_argument("--missed", action="store_true", help="dev only: list the lines with a span that was not found")
+    arguments = parser.parse_args()
+    lines = read(arguments.language, arguments.split)
+    if arguments.lines:
+        arguments.lines.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
+        return
+    found = printed(arguments.spans) if arguments.spans else heard(lines)
+    print(markdown(score(lines, found)))
+    if arguments.missed and arguments.split == "dev":
+        for line, spans in zip(lines, found, strict=True):
+            gold = {(span.start, span.end) for span in line.spans}
+            if gold != {(span.start, span.end) for span in spans}:
+                print(line.id, line.text, [line.text[a:b] for a, b in sorted(gold)], [line.text[s.start : s.end] for s in spans])
+
+
+if __name__ == "__main__":
+    main()
