@@ -18,6 +18,7 @@ from postcall.turns import turns_from_json
 CALLS = call_set.load("calls")
 GOLD = {gold["id"]: gold for gold in call_set.load("gold")}
 NAMES = [call["id"] for call in CALLS]
+PARENTS = call_set.parents()
 
 
 def test_the_committed_calls_and_gold_follow_from_their_sources() -> None:
@@ -75,9 +76,8 @@ def test_labels_point_at_what_is_in_the_call(name: str) -> None:
     assert gold["outcome"] in OUTCOMES
     assert not said & set(gold["wrong_numbers"]), "a wrong number that the call does say"
     assert gold["wrong_numbers"]
-    parents = call_set.parents()
     for ticket in (gold["ticket"], *gold["ticket_acceptable"]):
-        assert parents[ticket["level2"]] == ticket["level1"]
+        assert PARENTS[ticket["level2"]] == ticket["level1"]
     assert {point["kind"] for point in gold["points"]} >= {"need"}
     assert len(gold["points"]) >= 3
     for point in gold["points"]:
