@@ -17,13 +17,38 @@ Kind = Literal["need", "done", "commitment", "follow_up", "info"]
 Polarity = Literal["none", "done", "not_done", "any"]
 
 ITEMS: Mapping[str, str] = {
-    **{"og": "opening-greeting", "sn": "staff-number", "pw": "polite-words", "hc": "hold-courtesy", "ni": "no-interruption"},
-    **{"sr": "speech-rate", "ae": "anything-else", "ss": "satisfaction-survey", "cl": "closing-phrase", "iv": "identity-verification"},
-    **{"nc": "need-confirmation", "fl": "fraud-loss-stopped", "dr": "dispute-registered", "tl": "time-limit-told", "ft": "fee-told"},
-    **{"rc": "result-confirmed", "rn": "recording-notice", "fp": "no-forbidden-promise", "sq": "no-sensitive-request"},
-    **{"wr": "wealth-risk-disclosure", "ir": "instalment-rate-told", "lr": "loan-rate-told", "in": "no-inducement"},
-    **{"fn": "full-number-not-spoken", "so": "soothing", "nb": "no-blaming", "li": "listening", "av": "action-after-verification"},
-    **{"dl": "no-customer-data-leak", "ab": "no-abuse", "ms": "no-mis-selling", "sa": "no-safe-account"},
+    "og": "opening-greeting",
+    "sn": "staff-number",
+    "pw": "polite-words",
+    "hc": "hold-courtesy",
+    "ni": "no-interruption",
+    "sr": "speech-rate",
+    "ae": "anything-else",
+    "ss": "satisfaction-survey",
+    "cl": "closing-phrase",
+    "iv": "identity-verification",
+    "nc": "need-confirmation",
+    "fl": "fraud-loss-stopped",
+    "dr": "dispute-registered",
+    "tl": "time-limit-told",
+    "ft": "fee-told",
+    "rc": "result-confirmed",
+    "rn": "recording-notice",
+    "fp": "no-forbidden-promise",
+    "sq": "no-sensitive-request",
+    "wr": "wealth-risk-disclosure",
+    "ir": "instalment-rate-told",
+    "lr": "loan-rate-told",
+    "in": "no-inducement",
+    "fn": "full-number-not-spoken",
+    "so": "soothing",
+    "nb": "no-blaming",
+    "li": "listening",
+    "av": "action-after-verification",
+    "dl": "no-customer-data-leak",
+    "ab": "no-abuse",
+    "ms": "no-mis-selling",
+    "sa": "no-safe-account",
 }
 PASS_UNLESS_NAMED = frozenset({"ni", "sr", "fp", "sq", "in", "fn", "nb", "ab", "sa"})
 BY_CLOCK = frozenset({"no-interruption", "speech-rate"})
@@ -134,7 +159,7 @@ def differences(first: Mapping[str, Sheet], second: Mapping[str, Sheet]) -> list
     found = []
     for call in sorted(set(first) & set(second)):
         one, two = first[call], second[call]
-        pairs = [(item, one.qa[item].answer, two.qa[item].answer) for item in one.qa if item not in BY_CLOCK]
+        pairs: list[tuple[str, str, str]] = [(item, one.qa[item].answer, two.qa[item].answer) for item in one.qa if item not in BY_CLOCK]
         pairs += [("ticket", one.ticket[0], two.ticket[0]), ("outcome", one.outcome, two.outcome)]
         found += [Difference(call=call, question=question, first=a, second=b) for question, a, b in pairs if a != b]
     return found

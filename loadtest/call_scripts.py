@@ -1,8 +1,8 @@
 """Labelled calls: from a script of invented lines to a transcript with times and, for half of the calls, recognition errors. PURE.
 
 A script holds one line per utterance, ``12A text``: its number, who speaks (A agent, C customer), then ``!`` if it begins before the
-other has finished, ``..`` if a wait comes before it. Everything else is drawn from a generator seeded with the call's name, so that the same
-script always gives the same transcript. See tests/data/calls/README.md for the procedure.
+other has finished, ``..`` if a wait comes before it. Everything else is drawn from a generator seeded with the call's name, so that the
+same script always gives the same transcript. See tests/data/calls/README.md for the procedure.
 """
 
 from __future__ import annotations

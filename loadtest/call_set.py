@@ -1,6 +1,6 @@
 """The labelled calls on disk (tests/data/calls): sources → ``calls.jsonl`` and ``gold.jsonl``.
 
-    python -m loadtest.call_set            writes both anew from scripts and labels
+python -m loadtest.call_set            writes both anew from scripts and labels
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ def errors(results: Sequence[CallResult]) -> list[str]:
         if result.ticket != result.expected[0]:
             degree = "acceptable" if result.ticket in result.expected else "wrong"
             out.append(f"{where}: ticket {result.ticket}, expected {result.expected[0]} ({degree})")
-        out += [f"{where}: {point.found} {point.point.kind}: {point.point.statement}" for point in result.points if point.found != "covered"]
+        out += [
+            f"{where}: {point.found} {point.point.kind}: {point.point.statement}" for point in result.points if point.found != "covered"
+        ]
         out += [f"{where}: unsupported number {number}" for number in (*result.unsupported, *result.wrong_numbers)]
         for item in result.items:
             if item.answer != item.gold.answer:
@@ -129,7 +131,9 @@ def passes() -> list[str]:
     out.append(_line("key points met by the other pass", met))
     out.append(_line("evidence of same answers meets", evidence))
     out.append(f"{_line('QA answers the same', rate([(a == b, 1) for a, b in every]))}   kappa {_shown(kappa(every), None, None)}")
-    out += [f"{_line(name, rate([(a == b, 1) for a, b in pairs]))}   kappa {_shown(kappa(pairs), None, None)}" for name, pairs in table.items()]
+    out += [
+        f"{_line(name, rate([(a == b, 1) for a, b in pairs]))}   kappa {_shown(kappa(pairs), None, None)}" for name, pairs in table.items()
+    ]
     return [*out, *(f"{d.call}: {d.question} {d.first} / {d.second}" for d in differences(first, second))]
 
 

@@ -2,7 +2,8 @@
 
 A key point is looked for in the overall text, in every statement, and in the statements together that cite the point's utterances. It is
 covered if one of these texts holds all its terms and tells its act with the right polarity. It is *flipped*, which is worse than missed, if
-one of them holds the terms and tells the opposite (未办理 for 已办理): then it does not count as covered, whatever another text says.
+the overall text or a statement that cites the point's utterances holds the terms and tells the opposite (未办理 for 已办理): then it does
+not count as covered, whatever another text says. A statement that cites other utterances speaks of another moment of the call.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ NOT_EXHAUSTIVE = frozenset({"polite-words", "listening"})
 
 _ZH_NOT = re.compile(r"(?:没有?|未|不|无法|尚未|别|勿|拒绝|免)[^，。；！？、,;]{0,4}$")
 _ZH_ASKED = re.compile(r"(?:能不能|会不会|要不要|是不是|可不可以|有没有)[^，。；！？、,;]{0,6}$")
+_ZH_QUESTION = re.compile(r"[^，。；！？、,;?]{0,6}(?:[？?]|[吗呢]|了没有?(?=$|[，。；？]))")
 _ZH_FAILED = re.compile(r"^(?:不|失败|未成)")
 _ZH_DONE_BEFORE = re.compile(r"(?:已经?|完成)[^，。；！？、,;]{0,8}$")
 _ZH_DONE_AFTER = re.compile(r"^(?:了|成功|好了|完成|完毕|生效)")
-_ZH_INTENDED = re.compile(r"(?:会|将|要|想|需|请|可以|可|待|建议|申请|要求|希望|准备|正在|如果|之后|[日天点号内]前?)[^，。；！？、,;]{0,6}$")
+_ZH_INTENDED = re.compile(
+    r"(?:会|将|要|想|需|请|可以|可|待|建议|申请|要求|希望|准备|正在|如果|之后|[日天点号内]前?)[^，。；！？、,;]{0,6}$"
+)
 _EN_NOT = re.compile(r"(?:\bnot|n['’]t|\bnever|\bno|\bcannot|\bunable to|\bwithout)(?: \w+){0,3} ?$", re.IGNORECASE)
 _EN_DONE = re.compile(r"(?:\b(?:has|have|had|is|was|were|been|now|already)|['’](?:s|ve|re))(?: \w+){0,2} ?$", re.IGNORECASE)
 _EN_INTENDED = re.compile(
@@ -51,7 +55,7 @@ def told(text: str, start: int, end: int, language: str) -> Told:
     """How the act at ``text[start:end]`` is told."""
     before, after = text[:start], text[end:]
     if language == "zh":
-        if _ZH_ASKED.search(before):
+        if _ZH_ASKED.search(before) or _ZH_QUESTION.match(after):
             return "intended"
         if _ZH_NOT.search(before) or _ZH_FAILED.match(after):
             return "not_done"
@@ -103,7 +107,9 @@ def score_point(point: KeyPoint, summary: Summary, ids: Sequence[UtteranceId]) -
     citing = [statement for statement in made if own & set(statement.utterance_ids)]
     joined = "；".join(statement.text for statement in citing)
     alone = [(statement, says(point, statement.text, summary.language)) for statement in made]
-    results = {found for _, found in alone} | {says(point, text, summary.language) for text in (summary.overall, joined)}
+    elsewhere = {found for statement, found in alone if statement not in citing} - {"flipped"}
+    here = {found for statement, found in alone if statement in citing}
+    results = here | elsewhere | {says(point, text, summary.language) for text in (summary.overall, joined)}
     found: Found = "flipped" if "flipped" in results else "covered" if "covered" in results else "missed"
     saying = [statement for statement, result in alone if result == "covered"]
     linked = bool(own & {name for statement in saying for name in statement.utterance_ids}) if saying and found == "covered" else None
@@ -316,7 +322,10 @@ def by_question(results: Sequence[CallResult]) -> dict[str, tuple[Rate, tuple[fl
     made = {}
     for name in [item.item for item in results[0].items] if results else []:
         pairs = [
-            (item.gold.answer, item.answer) for result in results for item in result.items if item.item == name and item.answer != "not_scorable"
+            (item.gold.answer, item.answer)
+            for result in results
+            for item in result.items
+            if item.item == name and item.answer != "not_scorable"
         ]
         made[name] = rate([(a == b, 1) for a, b in pairs]), kappa_interval([[pair] for pair in pairs], draws=300)
     return made

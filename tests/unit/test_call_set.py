@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_transcript_is_one_that_after_call_work_reads_in_the_same_order(call: 
     assert 20 <= len(utterances) <= 60
     turns = turns_from_json(utterances)
     assert [turn.text for turn in turns] == [utterance["text"] for utterance in utterances]
-    for earlier, later in zip(utterances, utterances[1:], strict=False):
+    for earlier, later in pairwise(utterances):
         assert earlier["start_ms"] < later["start_ms"]
         if earlier["channel"] == later["channel"]:
             assert earlier["end_ms"] <= later["start_ms"]
@@ -126,9 +127,7 @@ def test_what_the_clock_answers_is_labelled_as_the_clock_says(call: dict[str, An
         for number, u in enumerate(call["utterances"], start=1)
         if u["channel"] == "agent"
         and any(
-            c["channel"] == "customer"
-            and c["end_ms"] - c["start_ms"] > 1500
-            and c["start_ms"] + 300 <= u["start_ms"] <= c["end_ms"] - 700
+            c["channel"] == "customer" and c["end_ms"] - c["start_ms"] > 1500 and c["start_ms"] + 300 <= u["start_ms"] <= c["end_ms"] - 700
             for c in call["utterances"]
         )
     ]

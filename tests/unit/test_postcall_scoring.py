@@ -39,7 +39,9 @@ def summary(overall: str = "", language: str = "zh", **sections: tuple[tuple[str
     return Summary(language=language, overall=overall, **made)
 
 
-def judged(made: Summary, *points: KeyPoint, qa: str = "", card: tuple[QaItem, ...] = (), ticket: str = "card-loss-replacement") -> CallResult:
+def judged(
+    made: Summary, *points: KeyPoint, qa: str = "", card: tuple[QaItem, ...] = (), ticket: str = "card-loss-replacement"
+) -> CallResult:
     expected = ("card-fraud-dispute", "card-loss-replacement")
     parents = {"card-fraud-dispute": "credit-card", "card-loss-replacement": "credit-card", "complaint-fee": "complaint"}
     return score_call(
@@ -91,6 +93,9 @@ def test_a_term_is_words_or_a_number_by_its_value(term: str, text: str, expected
         ("没有收费，已登记", "登记", "done"),
         ("客户要求冻结", "冻结", "intended"),
         ("能不能冻结", "冻结", "intended"),
+        ("登记了没有？", "登记", "intended"),
+        ("登记了吗，冻结了", "登记", "intended"),
+        ("登记了吗，冻结了", "冻结", "done"),
         ("明天会登记", "登记", "intended"),
         ("客户要求后已冻结", "冻结", "done"),
     ],
@@ -138,8 +143,11 @@ def test_a_point_is_found_in_one_statement_in_the_overall_text_or_in_those_that_
     assert judged(summary(), need).points[0].found == "missed"
 
 
-def test_a_flip_anywhere_spoils_the_point() -> None:
+def test_a_flip_about_the_same_moment_spoils_the_point() -> None:
     done = point(act="冻结", polarity="done", utterances=(3,))
+    assert judged(summary("卡片没有冻结", actions=(("卡片已冻结", (3,)),)), done).points[0].found == "flipped"
+    assert judged(summary("卡片已冻结", actions=(("卡片没有冻结", (2,)),)), done).points[0].found == "covered"
+    assert judged(summary(actions=(("卡片没有冻结", (2,)),)), done).points[0].found == "missed"
     assert judged(summary("卡片已冻结", actions=(("卡片没有冻结", (3,)),)), done).points[0].found == "flipped"
 
 
