@@ -20,7 +20,7 @@ DATA = ROOT / "tests/data/kb_eval"
 BANK = ROOT / "kb/samples/bank"
 
 BOUND = {"zh": 0.4, "en": 0.5}
-"""The greatest Jaccard similarity of character bigrams allowed. English letters repeat more than Han characters do, hence the higher bound."""
+"""The greatest Jaccard similarity of character bigrams allowed; English letters repeat more than Han characters, hence its higher bound."""
 
 LEAST = {
     "test.zh": 600,
