@@ -1,41 +1,30 @@
-"""How good a search is on labelled queries: recall@k, MRR and nDCG@10 with bootstrap intervals."""
+"""How good a search is on labelled queries, clean and with noise, with all its fields and without some."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from copilot.domain.errors import InvalidInput
 from copilot.domain.knowledge import Query
 from copilot.domain.ports.knowledge import KnowledgeSearch
+from kb.measures import DEPTH, RANKING, Estimate, area_estimate, bootstrap, gains, paired_bootstrap
+from kb.noise import Noise, noisy
 
-DEPTH = 10
-RESAMPLES = 1000
-_SEED = 20260101
+ALL_FIELDS = "all"
+CLEAN = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledQuery:
-    """A query and the articles that answer it (any of them counts)."""
+    """A query and the articles that answer it (any of them counts); no articles: nothing in the knowledge base answers it."""
 
     text: str
     language: str
     article_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A mean over queries with its 95% bootstrap interval (percentiles of 1,000 resamples, fixed seed)."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +38,36 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The queries under one noise (or ``none``), searched with some of the fields (or ``all``).
+
+    ``against_clean``: difference to the same fields without noise; ``against_all``: to all fields under the same noise; both query by
+    query, and empty for the variant that would be compared with itself.
+    """
+
+    noise: str
+    fields: str
+    metrics: Mapping[str, Estimate]
+    against_clean: Mapping[str, Estimate] = field(default_factory=dict)
+    against_all: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The report of one set of queries."""
+    """The report of one set of queries: ``metrics`` and ``misses`` of the queries as they are with all fields, and every variant."""
 
     queries: int
     metrics: Mapping[str, Estimate]
     misses: tuple[Miss, ...]
+    unanswerable: int = 0
+    variants: tuple[Variant, ...] = ()
 
 
 def read_queries(path: Path) -> list[LabelledQuery]:
-    """JSON lines ``{"query", "article_id" (one or a list), "language" (optional)}``. Raises InvalidInput naming the line."""
+    """JSON lines ``{"query", "article_id" (one or a list) or "answerable": false, "language" (optional)}``.
+
+    Raises InvalidInput naming the line.
+    """
     queries = []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -81,61 +90,140 @@ def language_of(text: str) -> str:
     return "zh" if any("㐀" <= character <= "鿿" for character in text) else "en"
 
 
-def evaluate(search: KnowledgeSearch, queries: Sequence[LabelledQuery], progress: Callable[[int, int], None] | None = None) -> Evaluation:
-    """Searches every query without intent or day and scores the ranks of the right articles."""
-    ranks: list[int] = []
-    misses: list[Miss] = []
+def ablations(weights: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Name → weights: all of them, each field's weight alone set to zero, and each field by itself."""
+    used = [name for name, weight in weights.items() if weight]
+    return {
+        ALL_FIELDS: dict(weights),
+        **{f"without {name}": {**weights, name: 0.0} for name in used if len(used) > 1},
+        **{f"only {name}": {other: float(other == name) for other in weights} for name in used if len(used) > 1},
+    }
+
+
+def evaluate(
+    search: KnowledgeSearch,
+    queries: Sequence[LabelledQuery],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    noises: Sequence[Noise] = (),
+    seed: int = 1,
+    fields: Mapping[str, KnowledgeSearch] | None = None,
+) -> Evaluation:
+    """Searches every query without intent or day and scores the ranks of the right articles.
+
+    ``noises``: each also with that noise put on the queries. ``fields``: name → the same search with other weights, each also searched.
+    ``progress`` is told (done, total) queries. Raises InvalidInput if nothing has an answer.
+    """
+    if not any(query.article_ids for query in queries):
+        raise InvalidInput("No query names an article that answers it; there is nothing to measure.")
+    searches = {ALL_FIELDS: search, **{name: other for name, other in (fields or {}).items() if name != ALL_FIELDS}}
+    runs = {(noise, name): _Run() for noise in (CLEAN, *map(str, noises)) for name in searches}
     for number, query in enumerate(queries, 1):
-        found = [hit.article.article_id for hit in search.search(Query(text=query.text, language=query.language, top_k=DEPTH))]
-        rank = next((place for place, article_id in enumerate(found, 1) if article_id in query.article_ids), 0)
-        ranks.append(rank)
-        if rank != 1:
-            misses.append(Miss(query=query.text, expected=query.article_ids, first=found[0] if found else "", rank=rank))
+        # All searches of a text follow one another, so that its vector is computed once (embedders remember the last texts).
+        for noise in (None, *noises):
+            text = query.text if noise is None else noisy(query.text, noise, seed)
+            for name, one in searches.items():
+                runs[CLEAN if noise is None else str(noise), name].add(query, _found(one, text, query.language))
         if progress is not None:
             progress(number, len(queries))
-    return Evaluation(queries=len(queries), metrics=metrics(ranks), misses=tuple(misses))
-
-
-def metrics(ranks: Sequence[int]) -> dict[str, Estimate]:
-    """From the rank of the first right article per query (0: not found).
-
-    nDCG@10 with one right article per query: 1/log2(rank + 1), Järvelin & Kekäläinen 2002.
-    """
-    gains: dict[str, list[float]] = {
-        **{f"recall@{k}": [float(0 < rank <= k) for rank in ranks] for k in (1, 3, 5, 10)},
-        "mrr": [1.0 / rank if rank else 0.0 for rank in ranks],
-        "ndcg@10": [1.0 / math.log2(rank + 1) if 0 < rank <= DEPTH else 0.0 for rank in ranks],
-    }
-    return {name: bootstrap(values) for name, values in gains.items()}
-
-
-def bootstrap(values: Sequence[float]) -> Estimate:
-    """Mean with a 95% percentile interval over resampled queries."""
-    sample = np.asarray(values, np.float64)
-    chosen = np.random.default_rng(_SEED).integers(0, len(sample), (RESAMPLES, len(sample)))
-    means = sample[chosen].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(value=round(float(sample.mean()), 4), low=round(float(low), 4), high=round(float(high), 4))
+    clean = runs[CLEAN, ALL_FIELDS]
+    return Evaluation(
+        queries=sum(bool(query.article_ids) for query in queries),
+        unanswerable=sum(not query.article_ids for query in queries),
+        metrics=_metrics(clean, with_area=True),
+        misses=tuple(clean.misses),
+        variants=tuple(
+            Variant(
+                noise=noise,
+                fields=name,
+                metrics=_metrics(run, with_area=name == ALL_FIELDS),
+                against_clean=_differences(run, runs[CLEAN, name]) if noise != CLEAN else {},
+                against_all=_differences(run, runs[noise, ALL_FIELDS]) if name != ALL_FIELDS else {},
+            )
+            for (noise, name), run in runs.items()
+        )
+        if len(runs) > 1
+        else (),
+    )
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     """The form of ``pangting kb eval --json`` (docs/reference/schemas/kb-eval.json)."""
     return {
         "queries": evaluation.queries,
-        "metrics": {
-            name: {"value": estimate.value, "low": estimate.low, "high": estimate.high} for name, estimate in evaluation.metrics.items()
-        },
+        "unanswerable": evaluation.unanswerable,
+        "metrics": _estimates_json(evaluation.metrics),
+        "variants": [
+            {
+                "noise": variant.noise,
+                "fields": variant.fields,
+                "metrics": _estimates_json(variant.metrics),
+                "against_clean": _estimates_json(variant.against_clean),
+                "against_all": _estimates_json(variant.against_all),
+            }
+            for variant in evaluation.variants
+        ],
         "misses": [
             {"query": miss.query, "expected": list(miss.expected), "first": miss.first, "rank": miss.rank} for miss in evaluation.misses
         ],
     }
 
 
+class _Run:
+    """What one search did with all queries."""
+
+    def __init__(self) -> None:
+        self.gains: dict[str, list[float]] = {name: [] for name in RANKING}
+        self.sure: list[float] = []
+        self.unsure: list[float] = []
+        self.misses: list[Miss] = []
+
+    def add(self, query: LabelledQuery, found: Sequence[tuple[str, float]]) -> None:
+        confidence = found[0][1] if found else 0.0
+        if not query.article_ids:
+            self.unsure.append(confidence)
+            return
+        self.sure.append(confidence)
+        names = [name for name, _ in found]
+        for measure, value in gains(names, query.article_ids).items():
+            self.gains[measure].append(value)
+        rank = next((place for place, name in enumerate(names, 1) if name in query.article_ids), 0)
+        if rank != 1:
+            self.misses.append(Miss(query=query.text, expected=query.article_ids, first=names[0] if names else "", rank=rank))
+
+
+def _found(search: KnowledgeSearch, text: str, language: str) -> list[tuple[str, float]]:
+    """(article id, confidence), best first."""
+    return [(hit.article.article_id, hit.confidence) for hit in search.search(Query(text=text, language=language, top_k=DEPTH))]
+
+
+def _metrics(run: _Run, *, with_area: bool) -> dict[str, Estimate]:
+    """``answerability_auc`` only with unanswerable queries, and with all fields: the confidence is calibrated for those."""
+    found = {name: bootstrap(values) for name, values in run.gains.items()}
+    return {**found, "answerability_auc": area_estimate(run.sure, run.unsure)} if with_area and run.unsure else found
+
+
+def _differences(run: _Run, reference: _Run) -> dict[str, Estimate]:
+    return {name: paired_bootstrap(values, reference.gains[name]) for name, values in run.gains.items()}
+
+
+def _estimates_json(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    return {name: {"value": estimate.value, "low": estimate.low, "high": estimate.high} for name, estimate in estimates.items()}
+
+
 def _labelled(row: Mapping[str, Any]) -> LabelledQuery:
-    text, wanted = row["query"], row["article_id"]
-    ids = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    if not isinstance(text, str) or not text.strip() or not ids or not all(isinstance(one, str) and one for one in ids):
-        raise ValueError("query and article_id must be texts that are not empty")
+    text = row["query"]
+    if row.get("answerable", True) is False:
+        if row.get("article_id"):
+            raise ValueError("a query that nothing answers must name no article_id")
+        ids: tuple[str, ...] = ()
+    else:
+        wanted = row["article_id"]
+        ids = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        if not ids or not all(isinstance(one, str) and one for one in ids):
+            raise ValueError("article_id must name an article, or answerable must be false")
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("query must be a text that is not empty")
     language = row.get("language") or language_of(text)
     if language not in {"zh", "en"}:
         raise ValueError("language must be zh or en")

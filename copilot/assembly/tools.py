@@ -63,11 +63,25 @@ class KnowledgeDesk:
         day = self._clock.now().astimezone().date()
         return hits_json(self._knowledge.search(Query(text=text, language=language, day=day, top_k=top_k)))
 
-    def evaluate(self, queries: Path) -> Json:
-        from kb.evaluation import evaluate, evaluation_json, read_queries
+    def evaluate(self, queries: Sequence[Path], noises: Sequence[str], seed: int, ablation: bool, progress: Progress) -> Json:
+        """The queries of all files as one set. ``noises``: such as ``homophone:0.2``. Raises InvalidInput."""
+        from kb.evaluation import ablations, evaluate, evaluation_json, read_queries
+        from kb.noise import parse_noise
 
+        chosen = [parse_noise(noise) for noise in dict.fromkeys(noises)]
+        labelled = [query for path in queries for query in read_queries(path)]
         self._refresh()
-        return evaluation_json(evaluate(self._knowledge, read_queries(queries)))
+        fields = {name: self._knowledge.weighted(weights) for name, weights in ablations(self._knowledge.weights).items()}
+        return evaluation_json(
+            evaluate(
+                self._knowledge,
+                labelled,
+                lambda done, total: progress(done, total, "queries"),
+                noises=chosen,
+                seed=seed,
+                fields=fields if ablation else None,
+            )
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from copilot.cli.evaluations import evaluation_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_json, settings_of
 
@@ -74,18 +75,35 @@ def search(
 @app.command()
 def eval(  # noqa: A001
     context: typer.Context,
-    queries: Annotated[Path, typer.Option("--queries", help="JSONL of {query, article_id}.")],
+    queries: Annotated[
+        list[Path], typer.Option("--queries", help="JSONL of {query, article_id} or {query, answerable: false}; several are one set.")
+    ],
+    noise: Annotated[
+        list[str] | None,
+        typer.Option(help="Also with noise on Chinese queries: homophone, near-homophone, drop, random or mixed, and a rate (mixed:0.2)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 1,
+    ablation: Annotated[bool, typer.Option("--ablation", help="Also without each field, and with each alone.")] = False,
     json_: Json = False,
 ) -> None:
-    """Recall@k, MRR and nDCG@10 of a labelled query set, with bootstrap intervals."""
+    """Recall@k, MRR, nDCG@10 and answerability of a labelled query set, with bootstrap intervals."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from copilot.assembly import open_knowledge
 
-    existing(queries)
-    with open_knowledge(settings_of(context)) as desk:
-        result = desk.evaluate(queries)
+    for path in queries:
+        existing(path)
+    console = Console(stderr=True)
+    with open_knowledge(settings_of(context)) as desk, Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("queries", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        result = desk.evaluate(queries, noise or [], seed, ablation, show)
     if json_:
         print_json(result)
-        return
-    typer.echo(f"{result['queries']} queries")
-    for name, value in result["metrics"].items():
-        typer.echo(f"  {name:<10} {value['value']:.3f}  [{value['low']:.3f}, {value['high']:.3f}]")
+    else:
+        for line in evaluation_lines(result):
+            typer.echo(line)

@@ -170,12 +170,19 @@ def test_evaluation(bank: Installation, tmp_path: Path) -> None:
     rows = [
         {"query": "信用卡被盗刷了怎么办", "article_id": "card-fraud-report"},
         {"query": "信用卡被盗刷了怎么办", "article_id": ["no-such-article", "another"]},
+        {"query": "今天晚上会不会下雨", "answerable": False},
     ]
     queries.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     report = bank.json("kb-eval", "kb", "eval", "--queries", str(queries), "--json")
     assert report["queries"] == 2
     assert report["metrics"]["recall@1"]["value"] == 0.5
     assert [miss["expected"] for miss in report["misses"]] == [["no-such-article", "another"]]
+    assert (report["unanswerable"], report["metrics"]["answerability_auc"]["value"]) == (1, 1.0)
+    varied = bank.json("kb-eval", "kb", "eval", "--queries", str(queries), "--noise", "homophone:0.2", "--ablation", "--json")
+    assert varied["metrics"] == report["metrics"]
+    assert [(variant["noise"], variant["fields"]) for variant in varied["variants"]][:2] == [("none", "all"), ("none", "without dense")]
+    assert len(varied["variants"]) == 18
+    assert "without pinyin" in bank.output("kb", "eval", "--queries", str(queries), "--ablation")
 
 
 @pytest.mark.models

@@ -214,7 +214,7 @@ def examples(section: str) -> list[Any]:
         ("transcribe", ["transcribe"]),
         ("kb import", ["kb-import"]),
         ("kb search", ["kb-search"]),
-        ("kb eval", [None, None, "kb-eval"]),
+        ("kb eval", [None, None, None, "kb-eval"]),
         ("privacy mask", ["privacy-mask", "privacy-mask"]),
         ("postcall run", ["postcall-transcript", "postcall-result"]),
         ("models list", ["models-list"]),
