@@ -11,13 +11,13 @@ Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
 
 MAX_COMPRESSION_RATIO = 2.4
 DOUBTFUL_NO_SPEECH = 0.15
-DOUBTFUL_LOGPROB = -0.5
-"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong; over a singer of syllables it is mostly
-above, and the words are poor. Both together refuse."""
+DOUBTFUL_LOGPROB = -0.7
+"""Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong, but for answers of one syllable (a clear 好:
+0.23 at −0.51); over a singer of syllables it is mostly above, and the words are poor. Both together refuse."""
 HOPELESS_LOGPROB = -1.4
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
-DOUBTED_HOTWORD_LOGPROB = -0.8
-"""Hotwords alone below this are the decoder's memory, not the caller."""
+DOUBTED_HOTWORD_LOGPROB = -1.0
+"""Hotwords alone below this are the decoder's memory, not the caller. Short answers that were heard rightly reach down to −0.96."""
 DOUBTED_RECITAL_LOGPROB = -0.5
 _PROMPT_PIECE = 6
 """So many letters of the style prompt in a row are never a caller's."""
@@ -86,16 +86,19 @@ def echoes(text: str, prompt: str, hotwords: Sequence[str], avg_logprob: float =
 
 
 def _recites(text: str, words: Sequence[str], *, doubted: bool) -> bool:
-    """True for a list in the form the hotwords were given in (with 、), most of it hotwords or beginnings of them.
+    """True for a list in the form the hotwords were given in (with 、): three or more hotwords or beginnings of them and nothing else.
 
-    Where the decoder doubts it, two items are a list, and any pieces of hotwords count.
+    Among four or more items scraps of one or two letters count as broken hotwords, if two in three are whole; longer items are somebody's
+    own words (手机银行、网上银行、电话银行都可以). Where the decoder doubts it, two items are a list, and any pieces of hotwords count.
     """
     items = [letters(item) for item in text.split("、")]
     items = [item for item in items if item]
     if doubted and len(items) >= 2 and all(len(item) >= 2 and any(item in word for word in words) for item in items):
         return True
-    known = sum(len(item) >= 2 and any(word.startswith(item) for word in words) for item in items)
-    return len(items) >= 3 and known * 3 >= len(items) * 2
+    strange = [item for item in items if len(item) < 2 or not any(word.startswith(item) for word in words)]
+    if not strange:
+        return len(items) >= 3
+    return len(items) >= 4 and len(strange) * 3 <= len(items) and all(len(item) <= 2 for item in strange)
 
 
 def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: str = "", hotwords: Sequence[str] = ()) -> Rejection | None:

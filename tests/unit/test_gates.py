@@ -49,6 +49,9 @@ def test_silence_needs_both_signs_unless_hopeless():
     assert gate("奥秦", no_speech_prob=0.17, avg_logprob=-1.4) == "no_speech"
     assert gate("周末", no_speech_prob=0.07, avg_logprob=-1.2) is None
     assert gate("好的", no_speech_prob=0.9, avg_logprob=-0.2) is None
+    assert gate("好", no_speech_prob=0.23, avg_logprob=-0.51) is None  # a clear answer of 300 ms
+    assert gate("没有！", no_speech_prob=0.06, avg_logprob=-0.97) is None
+    assert gate("账网银行", no_speech_prob=0.18, avg_logprob=-1.04) == "no_speech"  # a singer of syllables
     assert gate("好的", no_speech_prob=0.1, avg_logprob=-2.5) == "no_speech"
 
 
@@ -95,6 +98,9 @@ def test_pieces_of_the_prompt_and_broken_recitals_are_echoes(text):
         "我要挂失信用卡、身份证、还有储蓄卡。",
         "信用卡、储蓄卡、身份证都丢了。",
         "我想问提前还款的年费。",
+        "网上银行、账单、电话银行都可以。",
+        "信用卡、账单、积分。",
+        "您可以查账单、年费、信用卡额度。",
     ],
 )
 def test_what_callers_say_with_the_same_words_passes(text):
@@ -102,8 +108,9 @@ def test_what_callers_say_with_the_same_words_passes(text):
 
 
 def test_a_hotword_that_the_decoder_doubts_is_an_echo():
-    assert gate("网上银行", hotwords=BANK, avg_logprob=-0.9) == "prompt_echo"
+    assert gate("网上银行", hotwords=BANK, avg_logprob=-1.1) == "prompt_echo"
+    assert gate("账单", hotwords=BANK, avg_logprob=-0.78) is None  # a caller's, heard rightly
     assert gate("网上银行", hotwords=BANK, avg_logprob=-0.4) is None
-    assert gate("可以的", hotwords=BANK, avg_logprob=-0.9) is None
+    assert gate("可以的", hotwords=BANK, avg_logprob=-1.1) is None
     assert gate("付款、理财产品", hotwords=BANK, avg_logprob=-0.65) == "prompt_echo"
     assert gate("信用卡、账单", hotwords=BANK, avg_logprob=-0.2) is None
