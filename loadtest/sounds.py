@@ -73,11 +73,12 @@ def _cadence(seconds: float, hz: tuple[float, ...], on_s: float, off_s: float, d
     """Tones of −10 to −24 dBFS with the given cadence over a faint line; the level changes every few minutes, as another call's would."""
     n = round(seconds * RATE_HZ)
     time = np.arange(n) / RATE_HZ
-    tone = sum(np.sin(2 * np.pi * f * time + draw.uniform(0, 6)) for f in hz) / len(hz) * np.sqrt(2)
+    tone: Samples = np.sum([np.sin(2 * np.pi * f * time + draw.uniform(0, 6)) for f in hz], axis=0) / len(hz) * np.sqrt(2)
     on = (time + draw.uniform(0, on_s + off_s)) % (on_s + off_s) < on_s
     gate = np.convolve(on.astype(float), np.ones(40) / 40, mode="same")  # 5 ms edges
     levels = np.repeat(draw.uniform(-24, -10, n // (120 * RATE_HZ) + 1), 120 * RATE_HZ)[:n]
-    return tone * gate * 10 ** (levels / 20) + draw.normal(0, _level(-62), n)
+    heard: Samples = tone * gate * 10 ** (levels / 20) + draw.normal(0, _level(-62), n)
+    return heard
 
 
 def ring_back_china(seconds: float, draw: Generator) -> Samples:
@@ -159,7 +160,8 @@ def _hz(midi: float) -> float:
 
 def _envelope(n: int, attack_s: float, release_s: float) -> Samples:
     time = np.arange(n) / RATE_HZ
-    return np.minimum(1, time / attack_s) * np.minimum(1, (n / RATE_HZ - time) / release_s).clip(0)
+    shape: Samples = np.minimum(1, time / attack_s) * np.minimum(1, (n / RATE_HZ - time) / release_s).clip(0)
+    return shape
 
 
 def _partials(hz: float, time: Samples, weights: Callable[[float], float], phase: Samples | float = 0.0) -> Samples:
@@ -301,7 +303,7 @@ def singing(seconds: float, draw: Generator) -> Samples:
             _add(out, voice_like(note, length, draw, previous), at)
             at, previous = at + length, note
         if with_pad:
-            _add(out, 0.5 * sum(pad(key - 12 + note, at - begun, draw) for note in (12, 16, 19)), begun)
+            _add(out, 0.5 * np.sum([pad(key - 12 + note, at - begun, draw) for note in (12, 16, 19)], axis=0), begun)
         at += draw.uniform(0.3, 1.5)
     return _to_level(out, draw.uniform(-24, -18))
 
