@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from copilot.assembly.after_call import AfterCall
+    from copilot.assembly.interrupted import InterruptedCalls
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
@@ -116,8 +117,10 @@ class Server:
             stack.push_async_callback(self.reply_writer.aclose)
         recognizers, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
-        await self._close_interrupted()
+        interrupted = self._interrupted_calls()
+        await interrupted.take()
         dispatcher = await stack.enter_async_context(self._recognition(recognizers))
+        await stack.enter_async_context(self._closing(interrupted, dispatcher))
         desk = self._make_desk()
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
@@ -154,11 +157,25 @@ class Server:
         finally:
             await recorder.stop()
 
-    async def _close_interrupted(self) -> None:
-        """Calls that were live when this node died are closed as interrupted; what was heard of them goes to after-call work."""
-        closed = await asyncio.to_thread(self.store.calls.close_interrupted, self.node)
-        if closed:
-            log.warning("interrupted_calls_closed", calls=len(closed))
+    def _interrupted_calls(self) -> InterruptedCalls:
+        from copilot.assembly.interrupted import InterruptedCalls
+        from copilot.privacy.masker import Masker
+
+        return InterruptedCalls(self.store, self.media, self.node, Masker)
+
+    @asynccontextmanager
+    async def _closing(self, interrupted: InterruptedCalls, dispatcher: Dispatcher) -> AsyncIterator[None]:
+        """While the server takes calls again, what was heard of the interrupted ones is transcribed; their after-call work follows."""
+        from copilot.assembly.interrupted import rest_transcriber
+
+        transcribe = rest_transcriber(self.settings, dispatcher, self.vad, self._lexicon)
+        closing = asyncio.create_task(interrupted.close(transcribe), name="close-interrupted")
+        try:
+            yield
+        finally:
+            closing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await closing
 
     @asynccontextmanager
     async def _recognition(self, recognizers: Sequence[RecognitionEngine]) -> AsyncIterator[Dispatcher]:

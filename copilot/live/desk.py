@@ -68,7 +68,7 @@ class LiveDesk:
             services, rules = await self.services(org_id), await self.rules(org_id)
             agent_name = start.metadata.get("agent", "")
             agent_id = await self.find_agent(org_id, agent_name) if agent_name else None
-            opened = await services.journal.open(org_id, call_id, self.node)
+            opened = await services.journal.open(org_id, call_id, self.node, new=True)
             try:
                 return await self._begin(start, integration, language, opened, services, rules, agent_id)
             except BaseException:
@@ -93,7 +93,7 @@ class LiveDesk:
         masker = self.masker(language)
         metadata, secrets = masker.metadata(dict(start.metadata))
         if secrets:
-            await services.journal.put_secrets(org_id, opened.call_id, secrets)
+            await services.journal.put_secrets(org_id, opened.call_id, secrets, epoch=opened.epoch)
         session = LiveSession(
             language=language,
             rules=rules.compliance,

@@ -120,7 +120,7 @@ class LiveCall:
         _, masked, secrets = self._unstored
         masked_at = clock.monotonic()
         if secrets:
-            await self.services.journal.put_secrets(self.org_id, self.call_id, secrets)
+            await self.services.journal.put_secrets(self.org_id, self.call_id, secrets, epoch=self.opened.epoch)
         event = UtteranceFinal(
             utterance_id=masked.utterance_id,
             channel=masked.channel,
@@ -341,6 +341,7 @@ def started_event(
         legs=start.legs,
         language=language,
         started_at=clock.now(),
+        integration=integration.name,
         agent_id=agent_id,
         direction=cast("Literal['inbound', 'outbound']", direction),
         metadata=metadata,

@@ -73,11 +73,7 @@ class SqlCalls:
             row = _visible(connection, scope, call_id)
             if row["agent_id"] is None or row["agent_id"] != scope.user_id:
                 raise Forbidden("Only the agent of this call may see the values behind its tokens.")
-            found = connection.execute(sa.select(t.vault).where(rows.is_call(t.vault, scope.org_id, call_id))).mappings().all()
-            if not found:
-                return {}
-            cipher = rows.need_cipher(connection, self._keyring, scope.org_id, call_id)
-            return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
+            return _open_vault(connection, self._keyring, scope.org_id, call_id)
 
     def artifacts(self, org_id: OrgId, call_id: CallId) -> list[Artifact]:
         table = t.artifacts
@@ -102,6 +98,11 @@ class SqlCalls:
         """Seals and opens what belongs to this call outside the database (recordings). Raises NotFound when it was erased or never was."""
         with self._database.read() as connection:
             return rows.need_cipher(connection, self._keyring, org_id, call_id)
+
+    def vault(self, org_id: OrgId, call_id: CallId) -> dict[str, str]:
+        """Every token of the call with its value, for the masker that goes on with the call: never for a person (see ``secrets``)."""
+        with self._database.read() as connection:
+            return _open_vault(connection, self._keyring, org_id, call_id)
 
     def interrupted_calls(self, owner: str) -> list[tuple[OrgId, CallId]]:
         """Calls that are live under ``owner``: after a restart of that node, those it was cut off from."""
@@ -212,6 +213,14 @@ class SqlCalls:
 
 
 _KEY_TYPES = (t.calls.c.started_at.type, t.calls.c.call_id.type)
+
+
+def _open_vault(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id: CallId) -> dict[str, str]:
+    found = connection.execute(sa.select(t.vault).where(rows.is_call(t.vault, org_id, call_id))).mappings().all()
+    if not found:
+        return {}
+    cipher = rows.need_cipher(connection, keyring, org_id, call_id)
+    return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
 
 
 def open_artifact(cipher: CallCipher, row: RowMapping) -> Artifact:
