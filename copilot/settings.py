@@ -108,6 +108,10 @@ class MediaSettings(_Section):
     url: str = Field("", description="Where recordings go: file:///dir (default: <data_dir>/media) or s3://bucket/prefix.")
 
 
+class RetentionSettings(_Section):
+    days: int = Field(0, ge=0, le=36_500, description="Ended calls older than so many days are erased, once an hour; 0: kept for ever.")
+
+
 class AsrSettings(_Section):
     model: str = Field("whisper-base", description="Model id in the model hub, or a directory with model files.")
     engine: Literal["auto", "whisper", "sherpa"] = Field("auto", description="Engine of the model; auto: told by its files.")
@@ -169,6 +173,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = Field(default_factory=JobsSettings)
     kb: KbSettings = Field(default_factory=KbSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)
     embed: EmbedSettings = Field(default_factory=EmbedSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)

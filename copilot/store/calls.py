@@ -110,6 +110,20 @@ class SqlCalls:
         with self._database.read() as connection:
             return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query.order_by(t.calls.c.started_at))]
 
+    def unerased_before(self, before: datetime, limit: int) -> list[tuple[OrgId, CallId]]:
+        """Ended calls that began before ``before`` and still have their key, oldest first."""
+        call = t.calls.c
+        same = sa.and_(t.call_keys.c.org_id == call.org_id, t.call_keys.c.call_id == call.call_id)
+        query = (
+            sa.select(call.org_id, call.call_id)
+            .join_from(t.calls, t.call_keys, same)
+            .where(call.phase == "ended", call.started_at < before)
+            .order_by(call.started_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query)]
+
     # -- writing -----------------------------------------------------------------------------------------------------------------------
 
     def append(self, org_id: OrgId, call_id: CallId, event: CallEvent) -> EventEnvelope:
