@@ -1,4 +1,4 @@
-"""Offline transcription with the engine of live calls: same endpoints, same finals, no partials. Of files, and of what a call left unheard."""
+"""Offline transcription with the engine of live calls, without partials: of files, and of what a call left unheard."""
 
 from __future__ import annotations
 

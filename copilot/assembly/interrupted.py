@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from copilot.assembly import engines
-from copilot.domain.audio import ChannelName, LegFormat, MediaFrame
-from copilot.domain.errors import Conflict, CopilotError, EngineError, NotFound
-from copilot.domain.events import CallEnded, CallEvent, CallStarted, Degraded, EventEnvelope, UtteranceFinal
-from copilot.domain.ids import CallId, OrgId, utterance_number
+from copilot.domain.audio import LegFormat, MediaFrame
+from copilot.domain.errors import Conflict, CopilotError, EngineError
+from copilot.domain.events import CallEnded, CallEvent, Degraded, EventEnvelope, UtteranceFinal
+from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.store import OpenedCall
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, TranscriptFinal
+from copilot.live.history import History, history_of
 
 if TYPE_CHECKING:
     from copilot.domain.ports.asr import Transcriber
@@ -33,32 +34,6 @@ _DECODE_S = 120.0
 
 TranscribeRest = Callable[[Iterator[MediaFrame], LegFormat, str, int], list[TranscriptFinal]]
 """(frames of one leg in media order, the leg, the language, the number of its last utterance) → finals. Blocking; raises EngineError."""
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What the log holds of a call: the start, and per channel where the last final ends (ms) and its number."""
-
-    started: CallStarted
-    said: tuple[UtteranceFinal, ...]
-
-    def heard_ms(self, channel: ChannelName) -> int:
-        return max((final.end_ms for final in self.said if final.channel == channel), default=0)
-
-    def last_number(self, channel: ChannelName) -> int:
-        return max((utterance_number(final.utterance_id) for final in self.said if final.channel == channel), default=0)
-
-    def last_words(self) -> list[tuple[str, str]]:
-        """The newest finals as (channel, masked text), oldest first."""
-        return [(final.channel, final.text) for final in self.said[-8:]]
-
-
-def history_of(events: list[EventEnvelope]) -> History:
-    """Raises NotFound for a call that never started."""
-    started = next((item.event for item in events if isinstance(item.event, CallStarted)), None)
-    if started is None:
-        raise NotFound("This call never started.")
-    return History(started, tuple(item.event for item in events if isinstance(item.event, UtteranceFinal)))
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from copilot.assembly.after_call import AfterCall
     from copilot.assembly.interrupted import InterruptedCalls
+    from copilot.domain.events import EventEnvelope
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.runner import LiveServices
@@ -125,6 +126,7 @@ class Server:
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
+        await stack.enter_async_context(self._retention())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
     def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
@@ -220,6 +222,7 @@ class Server:
     # live loop
 
     def _make_desk(self) -> LiveDesk:
+        from copilot.assembly.interrupted import read_events
         from copilot.live.desk import LiveDesk
         from copilot.live.guard import AttentionPolicy
         from copilot.privacy.masker import Masker
@@ -239,6 +242,9 @@ class Server:
             self.metrics.count("pangting_connections_refused_total")
             await asyncio.to_thread(self.store.audit.record, entry)
 
+        async def past(org_id: OrgId, call_id: CallId) -> tuple[list[EventEnvelope], dict[str, str]]:
+            return await asyncio.to_thread(lambda: (read_events(self.store, org_id, call_id), self.store.calls.vault(org_id, call_id)))
+
         self._desk = LiveDesk(
             node=self.node,
             services=services,
@@ -246,6 +252,7 @@ class Server:
             masker=Masker,
             find_agent=find_agent,
             audit=audit,
+            past=past,
             policy=AttentionPolicy(min_confidence=self.settings.kb.min_confidence),
         )
         return self._desk
@@ -368,6 +375,22 @@ class Server:
             yield
         finally:
             await work.stop()
+
+    @asynccontextmanager
+    async def _retention(self) -> AsyncIterator[None]:
+        from copilot.assembly.erasure import Erasure
+
+        days = self.settings.retention.days
+        if not days:
+            yield
+            return
+        task = asyncio.create_task(Erasure(self.store, self.media, self.clock).keep(days), name="retention")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     def ring(self, org_id: OrgId, call_id: CallId) -> None:
         """Events of a call were written by another process: whoever watches it reads the store."""

@@ -124,6 +124,7 @@ class Pipelines:
             config=self._config,
             hotwords=wanted.hotwords,
             finish=self._finish[1],
+            after=wanted.after,
         )
 
 

@@ -88,6 +88,7 @@ class Bench:
             masker=Masker,
             find_agent=lambda _org, _name: give(None),
             audit=lambda _entry: give(None),
+            past=lambda _org, _call: give(([], {})),
         )
 
     def events(self):
