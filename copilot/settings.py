@@ -108,6 +108,10 @@ class MediaSettings(_Section):
     url: str = Field("", description="Where recordings go: file:///dir (default: <data_dir>/media) or s3://bucket/prefix.")
 
 
+class RetentionSettings(_Section):
+    days: int = Field(0, ge=0, le=36_500, description="Ended calls older than so many days are erased, once an hour; 0: kept for ever.")
+
+
 class AsrSettings(_Section):
     model: str = Field("whisper-base", description="Model id in the model hub, or a directory with model files.")
     engine: Literal["auto", "whisper", "sherpa"] = Field("auto", description="Engine of the model; auto: told by its files.")
@@ -125,7 +129,7 @@ class AsrSettings(_Section):
     max_batch: int = Field(0, ge=0, description="Most windows decoded together; 0: by engine and device (2 on a CPU, 16 on a GPU).")
     flash_attention: bool = Field(False, description="FlashAttention 2 on the GPU; only builds of CTranslate2 that have it.")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
-    beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
+    beam_size: int = Field(2, ge=1, le=10, description="Beam of the finals; partials are greedy.")
     endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
     max_channels: int = Field(0, ge=0, description="Most live channels admitted; 0: by measured capacity.")
 
@@ -169,6 +173,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = Field(default_factory=JobsSettings)
     kb: KbSettings = Field(default_factory=KbSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)
     embed: EmbedSettings = Field(default_factory=EmbedSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)

@@ -1,8 +1,8 @@
-"""Offline transcription of a file with the engine of live calls: same endpoints, same finals, no partials."""
+"""Offline transcription with the engine of live calls, without partials: of files, and of what a call left unheard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from copilot.domain.audio import RECOGNITION_RATE_HZ, ChannelName
+from copilot.domain.audio import RECOGNITION_RATE_HZ, ChannelName, LegFormat, MediaFrame
 from copilot.domain.errors import EngineError, InvalidInput
 from copilot.domain.ports.asr import Recognizer
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, TranscriptFinal
 from streaming.asr.utterance import Finish
+from streaming.audio.leg import LegAudio
 from streaming.pipeline import ChannelPipeline, EmitFinal, PipelineConfig, PipelineEffect, Transcribe
 from streaming.vad.silero import SileroVad
 
@@ -53,14 +54,7 @@ def transcribe_file(
     InvalidInput for a file that is no audio, EngineError when decoding fails twice.
     """
     names, blocks = _open(path, channels)
-    base = config or PipelineConfig()
-    # The whole utterance is there: nothing to speculate on, nobody watches partials.
-    offline = replace(
-        base,
-        first_partial_ms=_NEVER_MS,
-        final_beam=beam_size,
-        endpoint=replace(base.endpoint, speculate_ms=base.endpoint.end_ms),
-    )
+    offline = offline_config(config, beam_size)
     transcripts: list[ChannelTranscript] = []
     pipelines = [
         ChannelPipeline(
@@ -95,14 +89,67 @@ def transcribe_file(
     return transcripts
 
 
+def transcribe_rest(
+    frames: Iterable[MediaFrame],
+    leg: LegFormat,
+    recognizer: Recognizer,
+    vad: SileroVad,
+    language: str = "zh",
+    *,
+    after: int = 0,
+    finish: Finish | None = None,
+    hotwords: Sequence[str] = (),
+    beam_size: int = 5,
+    config: PipelineConfig | None = None,
+) -> list[TranscriptFinal]:
+    """The finals of what is left of one leg: ``frames`` in media order, in the codec of ``leg``; times are the call's.
+
+    ``after``: the number of the leg's last utterance that has a final already. Raises EngineError when decoding fails twice.
+    """
+
+    def decode(request: RecognizeRequest) -> Hypothesis:
+        return _decode(recognizer, request)
+
+    audio = LegAudio(leg)
+    pipeline = ChannelPipeline(
+        call_id="rest",
+        channel=leg.channel,
+        language=language,
+        vad=vad.stream(),
+        clock_ms=lambda: 0.0,
+        config=offline_config(config, beam_size),
+        hotwords=lambda: hotwords,
+        finish=finish,
+        after=after,
+    )
+    finals: list[TranscriptFinal] = []
+    for frame in frames:
+        for chunk in audio.receive(frame):
+            finals += _run(pipeline.receive_audio(chunk.pcm16, chunk.start_ms), pipeline, decode, None)
+    for chunk in audio.flush():
+        finals += _run(pipeline.receive_audio(chunk.pcm16, chunk.start_ms), pipeline, decode, None)
+    return finals + _run(pipeline.flush(), pipeline, decode, None)
+
+
+def offline_config(config: PipelineConfig | None, beam_size: int) -> PipelineConfig:
+    """The whole utterance is there: nothing to speculate on, nobody watches partials."""
+    base = config or PipelineConfig()
+    endpoint = replace(base.endpoint, speculate_ms=base.endpoint.end_ms)
+    return replace(base, first_partial_ms=_NEVER_MS, final_beam=beam_size, endpoint=endpoint)
+
+
 def _run(
-    effects: list[PipelineEffect], pipeline: ChannelPipeline, decode: Callable[[RecognizeRequest], Hypothesis], pool: ThreadPoolExecutor
+    effects: list[PipelineEffect],
+    pipeline: ChannelPipeline,
+    decode: Callable[[RecognizeRequest], Hypothesis],
+    pool: ThreadPoolExecutor | None,
 ) -> list[TranscriptFinal]:
     finals: list[TranscriptFinal] = []
+    each = map if pool is None else pool.map
     while effects:
         finals += [effect.final for effect in effects if isinstance(effect, EmitFinal)]
         asked = [effect for effect in effects if isinstance(effect, Transcribe)]
-        answers = list(pool.map(lambda ask: decode(ask.request), asked))
+        answers = list(each(lambda ask: decode(ask.request), asked))
         effects = [effect for ask, answer in zip(asked, answers, strict=True) for effect in pipeline.receive_hypothesis(ask.tag, answer)]
     return finals
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from copilot.domain.errors import Conflict, CopilotError, EngineError
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.asr import Transcriber
-from copilot.domain.ports.live import CallHandle, CallSink, Integration
+from copilot.domain.ports.live import CallHandle, CallSink, Integration, Resumption
 from copilot.domain.transcript import Hypothesis, TranscriptFinal, TranscriptPartial
 from streaming.account import AudioAccount
 from streaming.audio.leg import AudioChunk, LegAudio
@@ -56,6 +56,8 @@ class PipelineRequest:
     channel: ChannelName
     language: str
     hotwords: Callable[[], Sequence[str]]
+    after: int = 0
+    """The number of the channel's last utterance, if another node heard the beginning."""
 
 
 PipelineFactory = Callable[[PipelineRequest], ChannelPipeline]
@@ -74,6 +76,8 @@ class IngestConfig:
     recording_close_s: float = 15.0
     store_retries_s: tuple[float, ...] = (0.2, 1.0, 3.0)
     """Waits between attempts to store a final while the store is away."""
+    resume_back_ms: int = 30_000
+    """How far before the last final a call begins again that another node had."""
     least_gap_ms: int = 100
     """Shorter holes are filled without an event."""
 
@@ -99,6 +103,21 @@ class _Leg:
     pipeline: ChannelPipeline
     form: LegFormat
     end_sample: int = 0
+    known_sample: int = 0
+    """What lies before it has its final already."""
+
+    def begin(self, start_ms: int, known_ms: int) -> None:
+        """The leg goes on from ``start_ms``, and is recognised up to ``known_ms``."""
+        self.end_sample = start_ms * self.form.sample_rate_hz // 1000
+        self.known_sample = known_ms * self.form.sample_rate_hz // 1000
+
+    def unknown(self, frame: MediaFrame) -> MediaFrame | None:
+        """What of a frame recognition has not heard."""
+        repeated = self.known_sample - frame.start_sample
+        if repeated <= 0:
+            return frame
+        payload = frame.payload[repeated * self.form.bytes_per_sample :]
+        return replace(frame, start_sample=self.known_sample, payload=payload) if payload else None
 
     def samples(self, event: MediaFrame | MediaGap) -> int:
         return event.samples if isinstance(event, MediaGap) else len(event.payload) // self.form.bytes_per_sample
@@ -110,7 +129,9 @@ class _Leg:
 class CallIngest:
     """One live call. ``open`` makes it; ``receive`` in media order; ``finish`` exactly once is enough, more often is allowed."""
 
-    def __init__(self, services: IngestServices, start: CallStart, integration: Integration, handle: CallHandle) -> None:
+    def __init__(
+        self, services: IngestServices, start: CallStart, integration: Integration, handle: CallHandle, resumed: Resumption | None = None
+    ) -> None:
         self._services = services
         self._config = services.config
         self._handle = handle
@@ -120,8 +141,12 @@ class CallIngest:
         language = start.language or integration.language
         self._legs: dict[ChannelName, _Leg] = {}
         for leg in start.legs:
-            wanted = PipelineRequest(call_id=handle.call_id, channel=leg.channel, language=language, hotwords=handle.hotwords)
+            after = resumed.utterances[leg.channel] if resumed is not None else 0
+            wanted = PipelineRequest(call_id=handle.call_id, channel=leg.channel, language=language, hotwords=handle.hotwords, after=after)
             self._legs[leg.channel] = _Leg(LegAudio(leg), services.make_pipeline(wanted), leg)
+            if resumed is not None:
+                self._legs[leg.channel].begin(self._begins_ms(resumed), resumed.heard_ms[leg.channel])
+        self._start_ms = self._begins_ms(resumed) if resumed is not None else 0
         self._recording: CallRecording | None = None
         self._teller = Teller(handle, self._show, retries_s=self._config.store_retries_s)
         self._queue: deque[MediaFrame | MediaGap] = deque()
@@ -145,10 +170,27 @@ class CallIngest:
         except Exception:
             await handle.end("error", 0)
             raise
-        await ingest._open_recording(integration.org_id)
-        ingest._teller.start()
-        ingest._recogniser = asyncio.create_task(ingest._recognise(), name=f"recognise-{handle.call_id}")
+        await ingest._begin(integration)
         return ingest
+
+    @classmethod
+    async def resume(cls, services: IngestServices, start: CallStart, integration: Integration) -> CallIngest:
+        """Goes on with a call that another node began. Raises Overloaded, NotFound, and what the sink raises."""
+        services.transcriber.admit()
+        resumed = await services.sink.resume_call(start, integration)
+        ingest = cls(services, start, integration, resumed.handle, resumed)
+        await ingest._begin(integration)
+        return ingest
+
+    async def _begin(self, integration: Integration) -> None:
+        await self._open_recording(integration.org_id)
+        self._teller.start()
+        self._recogniser = asyncio.create_task(self._recognise(), name=f"recognise-{self.call_id}")
+
+    def _begins_ms(self, resumed: Resumption) -> int:
+        """Where this node's part of the call begins: nothing before it is unheard, on any leg; not further back than a peer would keep."""
+        ends = resumed.heard_ms.values()
+        return max(min(ends), max(ends) - self._config.resume_back_ms)
 
     @property
     def call_id(self) -> CallId:
@@ -189,7 +231,9 @@ class CallIngest:
             else:
                 await self._recording.gap(event)
         leg.end_sample = max(leg.end_sample, event.start_sample + leg.samples(event))
-        self._enqueue(leg, event)
+        unheard = leg.unknown(event) if isinstance(event, MediaFrame) else event
+        if unheard is not None:
+            self._enqueue(leg, unheard)
 
     async def finish(self, reason: str) -> int:
         """Ends the call: what was heard is recognised, told and sealed, then after-call work is queued. Returns the duration in ms.
@@ -208,7 +252,15 @@ class CallIngest:
             return
         try:
             cipher = await asyncio.to_thread(cipher_for, org_id, self.call_id)
-            self._recording = recorder.open(org_id, self.call_id, self.start.legs, cipher, self._recording_state)
+            self._recording = recorder.open(
+                org_id,
+                self.call_id,
+                self.start.legs,
+                cipher,
+                self._recording_state,
+                part=self._handle.epoch,
+                start_ms=self._start_ms,
+            )
         except Exception as error:  # the call is worth more than its recording
             log.exception("recording_not_opened", call_id=self.call_id)
             self._recording_state("down", f"The recording could not be opened ({type(error).__name__}).")

@@ -152,7 +152,9 @@ class ChannelPipeline:
         hotwords: Callable[[], Sequence[str]] = tuple,
         nearby: Callable[[str, str], Sequence[str]] | None = None,
         finish: Finish | None = None,
+        after: int = 0,
     ) -> None:
+        """``after``: the number of the channel's last utterance, when an earlier pipeline has heard the beginning of the call."""
         self._call_id = call_id
         self._channel = channel
         self._language = language
@@ -170,7 +172,7 @@ class ChannelPipeline:
         self._floor = 0
         self._open: OpenUtterance | None = None
         self._closed: deque[ClosedUtterance] = deque()
-        self._count = 0
+        self._count = after
         self._tags = 0
         self._last_audio_ms = 0.0
         self._context = ""

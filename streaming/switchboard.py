@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from copilot.domain.audio import CallStart, ChannelName, LegFormat
-from copilot.domain.errors import Conflict, Forbidden, NotFound, Overloaded, RemoteProtocolError
+from copilot.domain.errors import Conflict, CopilotError, Forbidden, InvalidInput, NotFound, Overloaded, RemoteProtocolError
 from streaming.announcements import Announcement, AnnouncementBook
 from streaming.ingest import CallIngest, IngestServices
 from streaming.seat import LiveCall, Seat
@@ -119,7 +119,9 @@ class Switchboard:
             if call is not None and not call.ingest.finishing and call.meeting is None:
                 break
         else:
-            raise NotFound("There is no such call to resume: it has ended, so begin a new one with another call_id.")
+            call = await self._take_over(connection, start, also_known_as)
+            call.connections.append(connection)
+            return self._seat(call, None, arrival=arrival)
         if start.legs != call.ingest.start.legs:
             raise RemoteProtocolError('A resumed call must have the same "channels", "encoding" and "sample_rate" as before.', code=1007)
         if call.connection is not None:
@@ -134,8 +136,31 @@ class Switchboard:
             self._aliases[name, start.external_id] = key
         return self._seat(call, None, arrival=arrival)
 
+    async def _take_over(self, connection: Connection, start: CallStart, also_known_as: tuple[str, ...]) -> LiveCall:
+        """A call that another node began, and that its peer continues here. Raises NotFound, RemoteProtocolError, Overloaded."""
+        error: CopilotError = NotFound("There is no such call to resume: it has ended, so begin a new one with another call_id.")
+        for external_id in (start.external_id, *also_known_as):
+            try:
+                call = await self._begin(connection.integration, replace(start, external_id=external_id), connection, resume=True)
+            except NotFound as nothing:
+                error = nothing
+                continue
+            except InvalidInput as other:
+                raise RemoteProtocolError(str(other), code=1007) from None
+            if external_id != start.external_id:
+                name = connection.integration.name
+                self._aliases[name, start.external_id] = (name, external_id)
+            return call
+        raise error
+
     async def _begin(
-        self, integration: IntegrationConfig, start: CallStart, connection: Connection, meeting: Meeting | None = None
+        self,
+        integration: IntegrationConfig,
+        start: CallStart,
+        connection: Connection,
+        meeting: Meeting | None = None,
+        *,
+        resume: bool = False,
     ) -> LiveCall:
         key = (integration.name, start.external_id)
         self._check_open()
@@ -146,7 +171,8 @@ class Switchboard:
             raise Overloaded(f"All {integration.max_calls} calls of this integration are in use: try again later.")
         self._opening[integration.name] += 1
         try:
-            ingest = await CallIngest.open(self._services, start, integration.integration())
+            opening = CallIngest.resume if resume else CallIngest.open
+            ingest = await opening(self._services, start, integration.integration())
         finally:
             self._opening[integration.name] -= 1
         call = LiveCall(ingest=ingest, integration=integration, origin_ms=connection.started_ms, meeting=meeting)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import uvicorn
 
     from copilot.assembly.after_call import AfterCall
+    from copilot.assembly.interrupted import InterruptedCalls
+    from copilot.domain.events import EventEnvelope
     from copilot.domain.knowledge import BankTerm
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
@@ -117,12 +119,15 @@ class Server:
             stack.push_async_callback(self.reply_writer.aclose)
         recognizers, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
-        await self._close_interrupted()
+        interrupted = self._interrupted_calls()
+        await interrupted.take()
         dispatcher = await stack.enter_async_context(self._recognition(recognizers))
+        await stack.enter_async_context(self._closing(interrupted, dispatcher))
         desk = self._make_desk()
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
+        await stack.enter_async_context(self._retention())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
     def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
@@ -155,11 +160,25 @@ class Server:
         finally:
             await recorder.stop()
 
-    async def _close_interrupted(self) -> None:
-        """Calls that were live when this node died are closed as interrupted; what was heard of them goes to after-call work."""
-        closed = await asyncio.to_thread(self.store.calls.close_interrupted, self.node)
-        if closed:
-            log.warning("interrupted_calls_closed", calls=len(closed))
+    def _interrupted_calls(self) -> InterruptedCalls:
+        from copilot.assembly.interrupted import InterruptedCalls
+        from copilot.privacy.masker import Masker
+
+        return InterruptedCalls(self.store, self.media, self.node, Masker)
+
+    @asynccontextmanager
+    async def _closing(self, interrupted: InterruptedCalls, dispatcher: Dispatcher) -> AsyncIterator[None]:
+        """While the server takes calls again, what was heard of the interrupted ones is transcribed; their after-call work follows."""
+        from copilot.assembly.interrupted import rest_transcriber
+
+        transcribe = rest_transcriber(self.settings, dispatcher, self.vad, self._lexicon)
+        closing = asyncio.create_task(interrupted.close(transcribe), name="close-interrupted")
+        try:
+            yield
+        finally:
+            closing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await closing
 
     @asynccontextmanager
     async def _recognition(self, recognizers: Sequence[RecognitionEngine]) -> AsyncIterator[Dispatcher]:
@@ -204,6 +223,7 @@ class Server:
     # live loop
 
     def _make_desk(self) -> LiveDesk:
+        from copilot.assembly.interrupted import read_events
         from copilot.live.desk import LiveDesk
         from copilot.live.guard import AttentionPolicy
         from copilot.privacy.masker import Masker
@@ -223,6 +243,9 @@ class Server:
             self.metrics.count("pangting_connections_refused_total")
             await asyncio.to_thread(self.store.audit.record, entry)
 
+        async def past(org_id: OrgId, call_id: CallId) -> tuple[list[EventEnvelope], dict[str, str]]:
+            return await asyncio.to_thread(lambda: (read_events(self.store, org_id, call_id), self.store.calls.vault(org_id, call_id)))
+
         self._desk = LiveDesk(
             node=self.node,
             services=services,
@@ -230,6 +253,7 @@ class Server:
             masker=Masker,
             find_agent=find_agent,
             audit=audit,
+            past=past,
             policy=AttentionPolicy(min_confidence=self.settings.kb.min_confidence),
         )
         return self._desk
@@ -352,6 +376,22 @@ class Server:
             yield
         finally:
             await work.stop()
+
+    @asynccontextmanager
+    async def _retention(self) -> AsyncIterator[None]:
+        from copilot.assembly.erasure import Erasure
+
+        days = self.settings.retention.days
+        if not days:
+            yield
+            return
+        task = asyncio.create_task(Erasure(self.store, self.media, self.clock).keep(days), name="retention")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     def ring(self, org_id: OrgId, call_id: CallId) -> None:
         """Events of a call were written by another process: whoever watches it reads the store."""

@@ -129,6 +129,7 @@ class Pipelines:
             hotwords=wanted.hotwords,
             nearby=lexicon.near_terms,
             finish=finish,
+            after=wanted.after,
         )
 
 

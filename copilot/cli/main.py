@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from copilot import __version__
-from copilot.cli import kb, models, operate, people, play, postcall, privacy, transcribe
+from copilot.cli import calls, kb, models, operate, people, play, postcall, privacy, transcribe
 from copilot.domain.errors import CopilotError
 
 app = typer.Typer(
@@ -50,6 +50,8 @@ app.add_typer(kb.app, name="kb")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(postcall.app, name="postcall")
 app.add_typer(people.app, name="users")
+app.add_typer(calls.app, name="calls")
+app.add_typer(calls.retention, name="retention")
 
 
 def _check_home() -> None:

@@ -33,6 +33,8 @@ class CallStarted:
     legs: tuple[LegFormat, ...]
     language: str
     started_at: datetime
+    integration: str = ""
+    """The name of the telephony integration it came by: another one cannot continue the call."""
     agent_id: UserId | None = None
     direction: Literal["inbound", "outbound"] = "inbound"
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtteranceFinal:
-    """A final, masked."""
+    """A final, masked. ``source``: heard live, or found in the recording of a call that was cut off."""
 
     CONTENT: ClassVar[tuple[str, ...]] = ("text", "words", "corrections")
     type: Literal["utterance_final"] = "utterance_final"
@@ -54,6 +56,7 @@ class UtteranceFinal:
     words: tuple[Word, ...] = ()
     corrections: tuple[Correction, ...] = ()
     timings: AsrTimings = AsrTimings()
+    source: Literal["live", "recording"] = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

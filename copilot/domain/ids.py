@@ -28,6 +28,12 @@ def utterance_id(channel: str, number: int) -> UtteranceId:
     return UtteranceId(f"{channel}-{number}")
 
 
+def utterance_number(value: str) -> int:
+    """The inverse of ``utterance_id``: 7 of ``customer-7``; 0 for something else."""
+    number = value.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdigit() else 0
+
+
 def suggestion_id(number: int) -> SuggestionId:
     """The id of the ``number``-th suggestion (from 1) of a call: ``s3``. Unique within its call."""
     return SuggestionId(f"s{number}")

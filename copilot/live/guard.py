@@ -68,6 +68,10 @@ class Guard:
         self._turn, self._turn_card = customer_turn, suggestion_id
         self._turn_article, self._turn_confidence = best.article.article_id, best.confidence
 
+    def recall(self, article_id: str, at_ms: int) -> None:
+        """An earlier owner of the call offered this article at ``at_ms``."""
+        self._offered_at[article_id] = at_ms
+
     def may_say_nothing(self, *, customer_turn: int) -> bool:
         """True once per customer turn that has no card yet: then 'no reliable source' may be shown."""
         if self._turn == customer_turn and self._turn_card is not None:

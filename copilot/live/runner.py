@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,7 +18,6 @@ from typing import Any, Literal, Protocol, cast
 import structlog
 
 from copilot.codec import dumps, to_json
-from copilot.domain.artifacts import Turn
 from copilot.domain.audio import CallStart, MediaGap
 from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, CopilotError, EngineError
@@ -33,7 +32,7 @@ from copilot.domain.ports.llm import ReplyRequest, ReplyWriter
 from copilot.domain.ports.store import CallJournal, OpenedCall
 from copilot.domain.suggestions import Stage
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
-from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply
+from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply, turn_of
 
 log = structlog.get_logger(__name__)
 _MAX_PENDING = 4
@@ -50,6 +49,10 @@ class CallMasker(Protocol):
     def partial(self, partial: TranscriptPartial) -> TranscriptPartial: ...
 
     def metadata(self, metadata: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]: ...
+
+    def resume(self, vault: Mapping[str, str], said: Sequence[tuple[str, str]] = ()) -> None:
+        """Goes on with the tokens of a call that another masker began."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,10 @@ class LiveCall:
     def call_id(self) -> CallId:
         return self.opened.call_id
 
+    @property
+    def epoch(self) -> int:
+        return self.opened.epoch
+
     def start(self) -> None:
         """Begins the understanding task."""
         self._idle.set()
@@ -120,7 +127,7 @@ class LiveCall:
         _, masked, secrets = self._unstored
         masked_at = clock.monotonic()
         if secrets:
-            await self.services.journal.put_secrets(self.org_id, self.call_id, secrets)
+            await self.services.journal.put_secrets(self.org_id, self.call_id, secrets, epoch=self.opened.epoch)
         event = UtteranceFinal(
             utterance_id=masked.utterance_id,
             channel=masked.channel,
@@ -144,16 +151,8 @@ class LiveCall:
             Stage(name="mask", ms=1000 * (masked_at - heard)),
             Stage(name="store", ms=1000 * (stored - masked_at)),
         )
-        turn = Turn(
-            utterance_id=masked.utterance_id,
-            channel=masked.channel,
-            start_ms=masked.start_ms,
-            end_ms=masked.end_ms,
-            text=masked.text,
-            confidence=masked.confidence,
-        )
         try:
-            await self._run(self.session.receive(Heard(turn=turn)), since=heard - timings.after_speech_ms / 1000, stages=stages)
+            await self._run(self.session.receive(Heard(turn=turn_of(event))), since=heard - timings.after_speech_ms / 1000, stages=stages)
         except EngineError as error:
             # The final itself is stored; trying again would store it twice. What was derived from it is lost, and said in the log.
             log.warning("derived_events_not_stored", call_id=self.call_id, error=type(error).__name__)
@@ -341,6 +340,7 @@ def started_event(
         legs=start.legs,
         language=language,
         started_at=clock.now(),
+        integration=integration.name,
         agent_id=agent_id,
         direction=cast("Literal['inbound', 'outbound']", direction),
         metadata=metadata,

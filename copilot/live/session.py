@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from copilot.domain.artifacts import Turn
-from copilot.domain.events import CallEvent, IntentDetected, SuggestionOffered
+from copilot.domain.events import CallEvent, ChecklistTicked, IntentDetected, SlotFilled, SuggestionOffered, UtteranceFinal
 from copilot.domain.ids import SuggestionId, UtteranceId, suggestion_id
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Hit
@@ -105,6 +105,28 @@ class LiveSession:
     def __post_init__(self) -> None:
         self.dialogue = Dialogue(language=self.language)
         self.guard = Guard(policy=self.policy)
+
+    def restore(self, events: Sequence[CallEvent]) -> None:
+        """Takes over where another node stopped: what was said, understood, ticked and offered, in order."""
+        for event in events:
+            match event:
+                case UtteranceFinal():
+                    self.dialogue.add(turn_of(event))
+                case IntentDetected(intent=intent) if intent != UNKNOWN_INTENT:
+                    self._intents.add(intent)
+                    for checklist in self.checklists:
+                        if intent in checklist.intents:
+                            self._done.setdefault(checklist.checklist_id, frozenset())
+                case ChecklistTicked():
+                    self._done[event.checklist_id] = self._done.get(event.checklist_id, frozenset()) | {event.step_id}
+                case SlotFilled():
+                    self._slots.add((event.name, event.value))
+                case SuggestionOffered():
+                    self._cards[event.suggestion_id] = event
+                    for citation in event.citations[:1]:
+                        self.guard.recall(citation.article_id, event.at_ms)
+                case _:
+                    pass
 
     def receive(self, event: SessionInput) -> list[Effect]:
         """The effects of one input."""
@@ -214,3 +236,15 @@ class LiveSession:
             if turn.utterance_id == utterance:
                 return turn.end_ms
         return 0
+
+
+def turn_of(final: UtteranceFinal) -> Turn:
+    """A stored final as a line of the dialogue."""
+    return Turn(
+        utterance_id=final.utterance_id,
+        channel=final.channel,
+        start_ms=final.start_ms,
+        end_ms=final.end_ms,
+        text=final.text,
+        confidence=final.confidence,
+    )

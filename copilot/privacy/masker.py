@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from copilot.domain.transcript import Correction, TranscriptFinal, TranscriptPartial, Word
 from copilot.privacy.cues import PiiType
@@ -15,6 +16,7 @@ HELD = "【…】"
 _MEMORY = 2
 """For how many finals an answer to a question is waited for."""
 _HOLD_FROM = 3
+_TOKEN = re.compile(r"【(?P<type>[^#【】]+)#(?P<number>\d+)】")
 _PLAIN_METADATA = frozenset({"agent", "agent_id", "dnis", "direction", "queue", "skill", "language", "protocol", "campaign"})
 _PHONE_METADATA = re.compile(r"ani|from|caller|calling|phone|mobile|msisdn|cli|customer_number", re.IGNORECASE)
 
@@ -120,6 +122,23 @@ class Masker:
             else:
                 masked[key] = self.mask(value).text
         return masked, self.take_secrets()
+
+    # -- a call that another masker began -----------------------------------------------------------------------------------------------
+
+    def resume(self, vault: Mapping[str, str], said: Sequence[tuple[str, str]] = ()) -> None:
+        """Takes over the tokens of the call's vault, so that a value keeps its token and no number is given twice.
+
+        ``said``: the last finals as (channel, masked text), oldest first: what was asked for is still waited for.
+        """
+        for token, value in vault.items():
+            found = _TOKEN.fullmatch(token)
+            if found is None:
+                continue
+            kind, number = cast("PiiType", found["type"]), int(found["number"])
+            self._tokens[kind, value] = token
+            self._counts[kind] = max(self._counts.get(kind, 0), number)
+        for channel, text in said[-2 * _MEMORY :]:
+            self._remember(channel, text, MaskedText(text, ()))
 
     # -- memory ------------------------------------------------------------------------------------------------------------------------
 

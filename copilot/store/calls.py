@@ -73,11 +73,7 @@ class SqlCalls:
             row = _visible(connection, scope, call_id)
             if row["agent_id"] is None or row["agent_id"] != scope.user_id:
                 raise Forbidden("Only the agent of this call may see the values behind its tokens.")
-            found = connection.execute(sa.select(t.vault).where(rows.is_call(t.vault, scope.org_id, call_id))).mappings().all()
-            if not found:
-                return {}
-            cipher = rows.need_cipher(connection, self._keyring, scope.org_id, call_id)
-            return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
+            return _open_vault(connection, self._keyring, scope.org_id, call_id)
 
     def artifacts(self, org_id: OrgId, call_id: CallId) -> list[Artifact]:
         table = t.artifacts
@@ -103,11 +99,30 @@ class SqlCalls:
         with self._database.read() as connection:
             return rows.need_cipher(connection, self._keyring, org_id, call_id)
 
+    def vault(self, org_id: OrgId, call_id: CallId) -> dict[str, str]:
+        """Every token of the call with its value, for the masker that goes on with the call: never for a person (see ``secrets``)."""
+        with self._database.read() as connection:
+            return _open_vault(connection, self._keyring, org_id, call_id)
+
     def interrupted_calls(self, owner: str) -> list[tuple[OrgId, CallId]]:
         """Calls that are live under ``owner``: after a restart of that node, those it was cut off from."""
         query = sa.select(t.calls.c.org_id, t.calls.c.call_id).where(t.calls.c.owner == owner, t.calls.c.phase == "live")
         with self._database.read() as connection:
             return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query.order_by(t.calls.c.started_at))]
+
+    def unerased_before(self, before: datetime, limit: int) -> list[tuple[OrgId, CallId]]:
+        """Ended calls that began before ``before`` and still have their key, oldest first."""
+        call = t.calls.c
+        same = sa.and_(t.call_keys.c.org_id == call.org_id, t.call_keys.c.call_id == call.call_id)
+        query = (
+            sa.select(call.org_id, call.call_id)
+            .join_from(t.calls, t.call_keys, same)
+            .where(call.phase == "ended", call.started_at < before)
+            .order_by(call.started_at)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query)]
 
     # -- writing -----------------------------------------------------------------------------------------------------------------------
 
@@ -212,6 +227,14 @@ class SqlCalls:
 
 
 _KEY_TYPES = (t.calls.c.started_at.type, t.calls.c.call_id.type)
+
+
+def _open_vault(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id: CallId) -> dict[str, str]:
+    found = connection.execute(sa.select(t.vault).where(rows.is_call(t.vault, org_id, call_id))).mappings().all()
+    if not found:
+        return {}
+    cipher = rows.need_cipher(connection, keyring, org_id, call_id)
+    return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
 
 
 def open_artifact(cipher: CallCipher, row: RowMapping) -> Artifact:

@@ -61,14 +61,14 @@ class SqlJournal:
 
     # -- the port ----------------------------------------------------------------------------------------------------------------------
 
-    async def open(self, org_id: OrgId, call_id: CallId, owner: str) -> OpenedCall:
+    async def open(self, org_id: OrgId, call_id: CallId, owner: str, *, new: bool = False) -> OpenedCall:
         key = (org_id, call_id)
         with self._guard:
             if key in self._live:
                 raise Conflict(f"Call {call_id} is live on this node already.")
             self._live.add(key)
         try:
-            return await self._submit(lambda connection: self._take(connection, org_id, call_id, owner))
+            return await self._submit(lambda connection: self._take(connection, org_id, call_id, owner, new))
         except BaseException:
             self.release(org_id, call_id)
             raise
@@ -89,8 +89,11 @@ class SqlJournal:
             self.release(org_id, opened.call_id)
         return envelopes
 
-    async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str]) -> None:
+    async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str], *, epoch: int | None = None) -> None:
         def work(connection: Connection) -> None:
+            held = rows.lock_call(connection, org_id, call_id)["epoch"]
+            if epoch is not None and epoch != held:
+                raise Conflict(f"Call {call_id} now belongs to epoch {held}; this writer has {epoch} and must stop.")
             put_secrets(connection, self._keyring, org_id, call_id, values)
 
         if values:
@@ -174,12 +177,14 @@ class SqlJournal:
             else:
                 request.future.set_exception(refusal)
 
-    def _take(self, connection: Connection, org_id: OrgId, call_id: CallId, owner: str) -> OpenedCall:
+    def _take(self, connection: Connection, org_id: OrgId, call_id: CallId, owner: str, new: bool) -> OpenedCall:
         if rows.create_call(connection, self._keyring, org_id, call_id, owner):
             return OpenedCall(call_id=call_id, epoch=1, last_seq=0)
         row = rows.lock_call(connection, org_id, call_id)
         if row["phase"] == "ended":
             raise Conflict(f"Call {call_id} has ended; a new call needs a new id.")
+        if new and row["phase"] == "live":
+            raise Conflict(f"Call {call_id} is live on another node already.")
         epoch = row["epoch"] + 1
         connection.execute(sa.update(t.calls).where(rows.is_call(t.calls, org_id, call_id)).values(epoch=epoch, owner=owner))
         return OpenedCall(call_id=call_id, epoch=epoch, last_seq=row["last_seq"])

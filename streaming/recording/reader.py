@@ -15,7 +15,18 @@ from copilot.domain.errors import EngineError, InvalidInput, NotFound
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.media import MediaStore
 from streaming.recording.sealing import stored_segments
-from streaming.recording.segment import BlobCipher, LegRecording, Segment, decode_index, index_path, leg_path, segment_path, sidecar_path
+from streaming.recording.segment import (
+    BlobCipher,
+    LegRecording,
+    Segment,
+    decode_index,
+    index_path,
+    leg_path,
+    part_of,
+    part_path,
+    segment_path,
+    sidecar_path,
+)
 from streaming.telephony import g711
 
 WAV_HEADER_BYTES = 44
@@ -48,16 +59,25 @@ class RecordingReader:
         if channel in self._legs:
             return self._legs[channel]
         folder = leg_path(self._org_id, self._call_id, channel)
+        parts = {part_of(path.rpartition("/")[0]) for path in self._media.list(folder)}
+        found = [part for part in (self._part(part_path(folder, number)) for number in sorted(parts)) if part is not None]
+        if not found:
+            raise NotFound(f"Nothing is recorded of the {channel} channel of this call.")
+        segments = tuple(segment for part in found for segment in part.segments)
+        recording = LegRecording(leg=found[0].leg, segments=segments, complete=all(part.complete for part in found))
+        self._legs[channel] = recording
+        return recording
+
+    def _part(self, folder: str) -> LegRecording | None:
+        """What one owner of the call recorded of a leg; None if nothing of it is sealed."""
         try:
-            recording = decode_index(self._media.get(index_path(folder)))
+            return decode_index(self._media.get(index_path(folder)))
         except NotFound:
             segments = stored_segments(self._media, folder)
             if not segments:
-                raise NotFound(f"Nothing is recorded of the {channel} channel of this call.") from None
+                return None
             first = decode_index(self._media.get(sidecar_path(folder, segments[0].number)))
-            recording = LegRecording(leg=first.leg, segments=tuple(segments), complete=False)
-        self._legs[channel] = recording
-        return recording
+            return LegRecording(leg=first.leg, segments=tuple(segments), complete=False)
 
     def pcm16(self, channel: ChannelName, start_sample: int = 0, end_sample: int | None = None) -> NDArray[np.int16]:
         """Samples [start, end) at the wire rate, decoded, gaps as zeros. Raises InvalidInput for more than two hours at 16 kHz."""
@@ -108,7 +128,7 @@ class RecordingReader:
         return [round(float(peak) / 32_768, 3) for peak in peaks]
 
     def _runs(self, recording: LegRecording, start: int, end: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
-        """(start_sample, samples) of the stretches that are there in the segments touching [start, end)."""
+        """(start_sample, samples) of the stretches that are there in the segments touching [start, end), later parts last."""
         for segment in recording.segments:
             if segment.end_sample <= start or segment.start_sample >= end:
                 continue
@@ -122,7 +142,7 @@ class RecordingReader:
     def _audio(self, recording: LegRecording, segment: Segment) -> NDArray[np.int16]:
         if not segment.samples:
             return np.empty(0, np.int16)
-        folder = leg_path(self._org_id, self._call_id, recording.leg.channel)
+        folder = leg_path(self._org_id, self._call_id, recording.leg.channel, segment.part)
         path = segment_path(folder, segment.number)
         blob = self._media.get(path)
         if hashlib.sha256(blob).hexdigest() != segment.sha256:

@@ -19,7 +19,7 @@ from copilot.domain.errors import ConfigError, Conflict
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.media import MediaStore
 from streaming.recording.sealing import RecoveredLeg, finish_leg, recover, seal_spool
-from streaming.recording.segment import BlobCipher, Segment, leg_path
+from streaming.recording.segment import BlobCipher, Segment, leg_path, spool_path
 from streaming.recording.spool import LegSpool
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ class RecorderConfig:
 
 @dataclass(slots=True, eq=False)
 class _Call:
+    key: tuple[OrgId, CallId]
     folder: dict[ChannelName, str]
     spools: dict[ChannelName, LegSpool]
     cipher: BlobCipher
@@ -165,27 +166,40 @@ class Recorder:
         legs: tuple[LegFormat, ...],
         cipher: BlobCipher,
         on_state: Callable[[str, str], None] | None = None,
+        *,
+        part: int = 1,
+        start_ms: int = 0,
     ) -> CallRecording:
-        """``on_state("down" | "up", reason)`` is called on the event loop when the spool cannot be written and when it can again.
+        """``part``: the epoch of this owner of the call, whose recording begins at ``start_ms`` of media time.
+
+        ``on_state("down" | "up", reason)`` is called on the event loop when the spool cannot be written and when it can again.
 
         Raises Conflict when the call is being recorded, ValueError for ids that are not safe in a path.
         """
-        folders = {leg.channel: leg_path(org_id, call_id, leg.channel) for leg in legs}
+        folders = {leg.channel: leg_path(org_id, call_id, leg.channel, part) for leg in legs}
         if (org_id, call_id) in self._open:
             raise Conflict("This call is being recorded already.")
         self._open.add((org_id, call_id))
         spools = {
             leg.channel: LegSpool(
-                self._config.spool_dir / folders[leg.channel],
+                self._config.spool_dir / spool_path(org_id, call_id, leg.channel, part),
                 folders[leg.channel],
                 leg,
                 cipher,
                 segment_s=self._config.segment_s,
                 keep_s=self._config.keep_s,
+                start_sample=start_ms * leg.sample_rate_hz // 1000,
             )
             for leg in legs
         }
-        call = _Call(folder=folders, spools=spools, cipher=cipher, on_state=on_state or _ignore, sealed={leg.channel: [] for leg in legs})
+        call = _Call(
+            key=(org_id, call_id),
+            folder=folders,
+            spools=spools,
+            cipher=cipher,
+            on_state=on_state or _ignore,
+            sealed={leg.channel: [] for leg in legs},
+        )
         return CallRecording(self, call)
 
     async def submit(self, call: _Call, item: _Item) -> None:
@@ -345,8 +359,7 @@ class Recorder:
             self._slots.release()
 
     def _forget(self, call: _Call) -> None:
-        org_id, call_id, _ = next(iter(call.folder.values())).split("/")
-        self._open.discard((OrgId(org_id), CallId(call_id)))
+        self._open.discard(call.key)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -25,6 +25,7 @@ from streaming.recording.segment import (
     encode_index,
     index_path,
     leg_path,
+    part_of,
     segment_path,
     sidecar_path,
     spool_place,
@@ -79,6 +80,7 @@ def seal_spool(spool: Path, folder: str, leg: LegFormat, cipher: BlobCipher, med
             Gap(start_sample=item.start_sample, samples=item.samples, reason=item.reason) for item in items if item.reason is not None
         ),
         sha256=hashlib.sha256(sealed).hexdigest(),
+        part=part_of(folder),
     )
     # The sidecar comes last: a segment counts from then on.
     media.put(path, sealed)
@@ -94,11 +96,11 @@ def finish_leg(directory: Path, folder: str, leg: LegFormat, segments: Sequence[
 
 
 def stored_segments(media: MediaStore, folder: str) -> list[Segment]:
-    """The segments of a leg as their sidecars tell, by number."""
+    """The segments of a leg's part as their sidecars tell, by number."""
     segments: list[Segment] = []
     for path in media.list(folder):
-        name = path.rsplit("/", 1)[-1]
-        if name.endswith(".json") and name.removesuffix(".json").isdigit():
+        parent, _, name = path.rpartition("/")
+        if parent == folder and name.endswith(".json") and name.removesuffix(".json").isdigit():
             with contextlib.suppress(NotFound):
                 segments += decode_index(media.get(path)).segments
     return sorted(segments, key=lambda segment: segment.number)
@@ -125,7 +127,8 @@ def recover(spool_dir: Path, media: MediaStore, cipher_for: Callable[[OrgId, Cal
 def _recover_leg(leg_file: Path, org_id: OrgId, call_id: CallId, media: MediaStore, cipher: BlobCipher) -> RecoveredLeg:
     directory = leg_file.parent
     leg = LegFormat(**json.loads(leg_file.read_text(encoding="ascii")))
-    folder = leg_path(org_id, call_id, leg.channel)
+    part = directory.name.partition(".")[2]
+    folder = leg_path(org_id, call_id, leg.channel, int(part) if part else 1)
     for spool in sorted(directory.glob(f"*{SPOOL_SUFFIX}")):
         seal_spool(spool, folder, leg, cipher, media)
     segments = stored_segments(media, folder)

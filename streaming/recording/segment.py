@@ -3,6 +3,9 @@
 Per leg: ``{org}/{call}/{channel}/{n:06d}.seg`` holds up to ten seconds of samples in the wire codec, encrypted with the call's cipher, and
 ``{n:06d}.json`` beside it says which samples they are. When the leg is over, ``index.json`` repeats all of them, so that a reader needs one
 look. Positions are samples at the wire rate since the call's media start, gaps included.
+
+A call that went on on another node has parts: the first owner's as above, that of a later owner (its epoch is ``part``) in
+``{org}/{call}/{channel}/p{part}/``, so that two nodes never write the same blob. Parts may overlap; the later one counts there.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Gap:
 class Segment:
     """One sealed blob: the samples of [start_sample, end_sample) that are not in ``gaps``, one after the other.
 
-    ``samples`` counts them; ``sha256`` is of the blob as stored, so that a copy can be checked without the key.
+    ``samples`` counts them; ``sha256`` is of the blob as stored, so that a copy can be checked without the key. ``part``: whose it is.
     """
 
     number: int
@@ -63,6 +66,7 @@ class Segment:
     samples: int
     gaps: tuple[Gap, ...]
     sha256: str
+    part: int = 1
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """(start_sample, samples) of each stretch that is there, in order."""
@@ -77,7 +81,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRecording:
-    """What is recorded of one leg. ``complete`` is False while the call runs (and after a crash, until recovery)."""
+    """What is recorded of one leg, by part and number. ``complete`` is False while the call runs (and after a crash, until recovery)."""
 
     leg: LegFormat
     segments: tuple[Segment, ...]
@@ -86,7 +90,7 @@ class LegRecording:
     @property
     def samples(self) -> int:
         """Length at the wire rate, gaps included."""
-        return self.segments[-1].end_sample if self.segments else 0
+        return max((segment.end_sample for segment in self.segments), default=0)
 
     @property
     def duration_ms(self) -> int:
@@ -94,22 +98,55 @@ class LegRecording:
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """In order; holes between segments (a segment that is lost) count as ``lost``."""
+        """In order: what no segment holds. A hole for which none gives a reason (a segment that is lost) counts as ``lost``."""
+        named = sorted((gap for segment in self.segments for gap in segment.gaps), key=lambda gap: gap.start_sample)
         gaps: list[Gap] = []
-        position = 0
-        for segment in self.segments:
-            if segment.start_sample > position:
-                gaps.append(Gap(start_sample=position, samples=segment.start_sample - position, reason="lost"))
-            gaps += segment.gaps
-            position = segment.end_sample
+        for start, end in self._holes():
+            position = start
+            for gap in named:
+                low, high = max(gap.start_sample, position), min(gap.start_sample + gap.samples, end)
+                if low >= high:
+                    continue
+                if low > position:
+                    gaps.append(Gap(start_sample=position, samples=low - position, reason="lost"))
+                gaps.append(Gap(start_sample=low, samples=high - low, reason=gap.reason))
+                position = high
+            if position < end:
+                gaps.append(Gap(start_sample=position, samples=end - position, reason="lost"))
         return tuple(gaps)
 
+    def _holes(self) -> Iterator[tuple[int, int]]:
+        """[start, end) without audio in any segment, in order."""
+        position = 0
+        for start, samples in sorted(run for segment in self.segments for run in segment.runs()):
+            if start > position:
+                yield position, start
+            position = max(position, start + samples)
+        if self.samples > position:
+            yield position, self.samples
 
-def leg_path(org_id: OrgId, call_id: CallId, channel: ChannelName) -> str:
-    """``org/call/channel``. Raises ValueError for ids that are not safe in a path."""
+
+def leg_path(org_id: OrgId, call_id: CallId, channel: ChannelName, part: int = 1) -> str:
+    """``org/call/channel``, and ``/p{part}`` of a later owner. Raises ValueError for ids that are not safe in a path."""
     if not is_call_id(org_id) or not is_call_id(call_id):
         raise ValueError("an organisation or call id is not safe in a path")
-    return f"{org_id}/{call_id}/{channel}"
+    return part_path(f"{org_id}/{call_id}/{channel}", part)
+
+
+def part_path(folder: str, part: int) -> str:
+    """The folder of a part within that of its leg."""
+    return folder if part == 1 else f"{folder}/p{part}"
+
+
+def part_of(folder: str) -> int:
+    """The inverse: which part lies in this folder."""
+    name = folder.rpartition("/")[2]
+    return int(name[1:]) if name[:1] == "p" and name[1:].isdigit() else 1
+
+
+def spool_path(org_id: OrgId, call_id: CallId, channel: ChannelName, part: int) -> str:
+    """Where a leg's spool lies below the spool directory: beside those of other parts, not in one of them."""
+    return f"{org_id}/{call_id}/{channel}" if part == 1 else f"{org_id}/{call_id}/{channel}.{part}"
 
 
 def segment_path(folder: str, number: int) -> str:

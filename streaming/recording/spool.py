@@ -19,7 +19,9 @@ class LegSpool:
     waiting audio they are given up as a gap, so that a full disk cannot fill the memory.
     """
 
-    def __init__(self, directory: Path, folder: str, leg: LegFormat, cipher: BlobCipher, *, segment_s: float, keep_s: float) -> None:
+    def __init__(
+        self, directory: Path, folder: str, leg: LegFormat, cipher: BlobCipher, *, segment_s: float, keep_s: float, start_sample: int = 0
+    ) -> None:
         self.leg = leg
         self.directory = directory
         self._cipher = cipher
@@ -33,7 +35,7 @@ class LegSpool:
         self._items: list[SpoolItem] = []
         self._payload = bytearray()
         self._segment_audio = 0
-        self._end = 0
+        self._end = start_sample
 
     @property
     def end_sample(self) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from copilot.domain.audio import CallStart, MediaGap
-from copilot.domain.errors import Conflict
+from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId
-from copilot.domain.ports.live import Integration
+from copilot.domain.ports.live import Integration, Resumption
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
 
 
@@ -30,6 +30,8 @@ class FakeHandle:
     busy: bool = False
     listener: Callable[[SuggestionOffered], None] | None = None
     """Who wants to hear of cards: a test offers one by calling it."""
+
+    epoch: int = 1
 
     @property
     def finals(self) -> list[TranscriptFinal]:
@@ -105,6 +107,9 @@ class FakeSink:
         self.live.add(start.external_id)
         self.calls[start.external_id] = handle
         return handle
+
+    async def resume_call(self, start: CallStart, integration: Integration) -> Resumption:
+        raise NotFound("There is no such call to resume.")
 
     async def audit_refusal(self, integration: Integration | None, remote: str, reason: str) -> None:
         assert remote

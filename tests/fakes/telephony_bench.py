@@ -45,6 +45,7 @@ class TelephonyBench:
             language=wanted.language,
             vad=ToneVad(),
             clock_ms=lambda: self.clock.monotonic() * 1000,
+            after=wanted.after,
         )
 
     @asynccontextmanager

@@ -88,6 +88,7 @@ class Bench:
             masker=Masker,
             find_agent=lambda _org, _name: give(None),
             audit=lambda _entry: give(None),
+            past=lambda _org, _call: give(([], {})),
         )
 
     def events(self):
@@ -219,11 +220,11 @@ async def test_a_store_that_is_away_for_a_moment_neither_doubles_a_final_nor_los
     put, append = bench.store.journal.put_secrets, bench.store.journal.append
     faults = {"put": 1, "append": 1}
 
-    async def flaky_put(*arguments):
+    async def flaky_put(*arguments, **options):
         if faults["put"]:
             faults["put"] -= 1
             raise EngineError("away", retryable=True)
-        await put(*arguments)
+        await put(*arguments, **options)
 
     async def flaky_append(org_id, opened, events):
         if faults["append"] and events[0].type == "call_ended":

@@ -314,3 +314,65 @@ async def test_one_call_is_recorded_once_and_one_process_owns_the_spool(recorder
         recorder.open("org", "../call", (CUSTOMER,), ClearCipher())
     with pytest.raises(ConfigError, match="Another process"):
         await Recorder(RecorderConfig(spool_dir=tmp_path / "spool"), media).start()
+
+
+# ---------------------------------------------------------------------- a call that went on elsewhere
+
+
+async def test_the_parts_of_two_nodes_are_one_recording(tmp_path, media):
+    nodes = []
+    for name in ("a", "b"):
+        nodes.append(Recorder(RecorderConfig(spool_dir=tmp_path / name, segment_s=1.0), media))
+        await nodes[-1].start()
+    audio = speech(16_000 * 5)
+    first = nodes[0].open("org", "call-1", (AGENT,), XorCipher())
+    await first.write(MediaFrame(channel="agent", start_sample=0, payload=audio[:40_000].tobytes()))
+    # The second node knows of two seconds and gets its peer's word for the rest: half a second is repeated, half a second is lost.
+    second = nodes[1].open("org", "call-1", (AGENT,), XorCipher(), part=2, start_ms=2000)
+    await second.write(MediaFrame(channel="agent", start_sample=32_000, payload=audio[32_000:56_000].tobytes()))
+    await second.gap(MediaGap(channel="agent", start_sample=56_000, samples=8_000, reason="reconnect"))
+    await second.write(MediaFrame(channel="agent", start_sample=64_000, payload=audio[64_000:].tobytes()))
+    await second.close()
+    await first.close()
+    for node in nodes:
+        await node.stop()
+    reader = RecordingReader(media, "org", "call-1", XorCipher())
+    leg, samples = reader.leg("agent"), reader.pcm16("agent")
+    whole = audio.copy()
+    whole[56_000:64_000] = 0
+    assert np.array_equal(samples, whole)
+    assert leg.complete
+    assert [(gap.start_sample, gap.samples, gap.reason) for gap in leg.gaps] == [(56_000, 8_000, "reconnect")]
+    assert reader.wav_size("agent") == 44 + 2 * len(audio)
+
+
+async def test_a_part_that_another_node_filled_is_no_gap(tmp_path, media):
+    audio = speech(48_000)
+    for name, part, start, low in (("a", 1, 0, 0), ("b", 2, 1000, 32_000)):
+        recorder = Recorder(RecorderConfig(spool_dir=tmp_path / name), media)
+        await recorder.start()
+        recording = recorder.open("org", "call-1", (AGENT,), ClearCipher(), part=part, start_ms=start)
+        if part == 2:
+            await recording.gap(MediaGap(channel="agent", start_sample=16_000, samples=16_000, reason="reconnect"))
+        high = 32_000 if part == 1 else 48_000
+        await recording.write(MediaFrame(channel="agent", start_sample=low, payload=audio[low:high].tobytes()))
+        await recording.close()
+        await recorder.stop()
+    leg, samples = read_leg(media, "org", "call-1", "agent", ClearCipher())
+    assert np.array_equal(samples, audio)
+    assert leg.gaps == ()
+
+
+async def test_a_later_part_is_recovered_beside_the_first(tmp_path, media):
+    recorder = Recorder(RecorderConfig(spool_dir=tmp_path / "spool"), media)
+    await recorder.start()
+    audio = speech(16_000)
+    for part, start in ((1, 0), (3, 500)):
+        recorder._open.clear()
+        recording = recorder.open("org", "call-1", (AGENT,), ClearCipher(), part=part, start_ms=start)
+        low = start * 16
+        await recording.write(MediaFrame(channel="agent", start_sample=low, payload=audio[low : low + 8000].tobytes()))
+        await recording.flush()
+    recorder._lock.release()
+    assert [leg.duration_ms for leg in recover(tmp_path / "spool", media, lambda _org, _call: ClearCipher())] == [500, 1000]
+    assert np.array_equal(read_leg(media, "org", "call-1", "agent", ClearCipher())[1], audio)

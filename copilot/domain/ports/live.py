@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from copilot.domain.audio import CallStart, MediaGap
+from copilot.domain.audio import CallStart, ChannelName, MediaGap
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
@@ -27,6 +27,11 @@ class CallHandle(Protocol):
 
     @property
     def call_id(self) -> CallId: ...
+
+    @property
+    def epoch(self) -> int:
+        """Which owner of the call this is, from 1."""
+        ...
 
     def hotwords(self) -> Sequence[str]:
         """Terms to bias recognition with now."""
@@ -57,10 +62,26 @@ class CallHandle(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """A call that goes on here. Per channel: up to where it is recognised (ms of media time), and the number of its last utterance."""
+
+    handle: CallHandle
+    heard_ms: Mapping[ChannelName, int]
+    utterances: Mapping[ChannelName, int]
+
+
 class CallSink(Protocol):
     """Opens calls. Raises Conflict when the call id is live already, Overloaded when there is no room."""
 
     async def open_call(self, start: CallStart, integration: Integration) -> CallHandle: ...
+
+    async def resume_call(self, start: CallStart, integration: Integration) -> Resumption:
+        """Takes over a call of this integration that another node began: from now on that one can write nothing more.
+
+        Raises NotFound when there is none that is live, InvalidInput when its legs are others.
+        """
+        ...
 
     async def audit_refusal(self, integration: Integration | None, remote: str, reason: str) -> None:
         """A connection was refused or broken off for cause: one audit line, no content."""

@@ -42,10 +42,11 @@ class OpenedCall:
 class CallJournal(Protocol):
     """Asynchronous, group-committed writing for the call node."""
 
-    async def open(self, org_id: OrgId, call_id: CallId, owner: str) -> OpenedCall:
+    async def open(self, org_id: OrgId, call_id: CallId, owner: str, *, new: bool = False) -> OpenedCall:
         """Takes ownership with a new epoch, creating the call (and its key) if it is new.
 
-        Raises Conflict when the call has ended, or is live with a living owner on this node.
+        Raises Conflict when the call has ended, or is live with a living owner on this node; with ``new`` also when it is live anywhere,
+        and then its owner keeps it.
         """
         ...
 
@@ -60,8 +61,8 @@ class CallJournal(Protocol):
         """Gives the call up without ending it, so that it can be opened again on this node."""
         ...
 
-    async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str]) -> None:
-        """Vault: token → value, encrypted with the call's key. Durable when it returns."""
+    async def put_secrets(self, org_id: OrgId, call_id: CallId, values: dict[str, str], *, epoch: int | None = None) -> None:
+        """Vault: token → value, encrypted with the call's key. Durable when it returns. Raises Conflict when ``epoch`` is stale."""
         ...
 
 

@@ -166,6 +166,7 @@ export interface CallStarted {
   agent_id: string | null;
   direction: 'inbound' | 'outbound';
   external_id: string;
+  integration: string;
   language: string;
   legs: LegFormat[];
   metadata: {
@@ -259,7 +260,7 @@ export interface EventEnvelope {
   seq: number;
 }
 /**
- * A final, masked.
+ * A final, masked. ``source``: heard live, or found in the recording of a call that was cut off.
  */
 export interface UtteranceFinal {
   channel: 'customer' | 'agent' | 'mixed';
@@ -267,6 +268,7 @@ export interface UtteranceFinal {
   corrections: Correction[];
   end_ms: number;
   language: string;
+  source: 'live' | 'recording';
   start_ms: number;
   text: string;
   timings: AsrTimings;
