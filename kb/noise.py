@@ -86,8 +86,8 @@ def _sounded(text: str) -> Iterator[tuple[int, str]]:
     for part in _PARTS.finditer(text):
         run = part.group()
         if not run.startswith("【"):
-            # Character by character where the reading has another length than the run, which rare characters can cause.
-            read = lazy_pinyin(run, style=Style.NORMAL, errors=list)  # type: ignore[arg-type]  # a list is what it takes
+            # Characters without a reading come back as one piece; then each is read alone.
+            read = lazy_pinyin(run, style=Style.NORMAL)
             sounds = read if len(read) == len(run) else [lazy_pinyin(one, style=Style.NORMAL)[0] for one in run]
             yield from ((part.start() + at, sound) for at, sound in enumerate(sounds))
 

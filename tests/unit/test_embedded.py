@@ -120,3 +120,15 @@ def test_searching_while_the_index_changes(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_field_of_weight_zero_is_left_out_and_the_base_itself_stays(tmp_path: Path) -> None:
+    base = open_base(tmp_path)
+    base.load(BANK, 1)
+    query = Query(text="短信提醒", language="zh")
+    whole = base.search(query)
+    part = base.weighted({**base.weights, "pinyin": 0.0, "dense": 0.0}).search(query)
+    assert {"pinyin", "dense", "words"} <= set(whole[0].scores)
+    assert set(part[0].scores) == {"words", "bigrams"}
+    assert part[0].article == whole[0].article
+    assert base.search(query) == whole
