@@ -37,7 +37,7 @@ def erase(
 @retention.command("run")
 def run(
     context: typer.Context,
-    days: Annotated[int, typer.Option("--days", min=1, help="Keep calls of so many days (default: retention.days).")] = 0,
+    days: Annotated[int, typer.Option("--days", min=0, help="Keep calls of so many days (default: retention.days).")] = 0,
     json_: Json = False,
 ) -> None:
     """Erase every ended call that is older than the rule, now. A server does it once an hour by itself when retention.days is set."""
