@@ -139,7 +139,10 @@ class Switchboard:
     async def _take_over(self, connection: Connection, start: CallStart, also_known_as: tuple[str, ...]) -> LiveCall:
         """A call that another node began, and that its peer continues here. Raises NotFound, RemoteProtocolError, Overloaded."""
         error: CopilotError = NotFound("There is no such call to resume: it has ended, so begin a new one with another call_id.")
+        name = connection.integration.name
         for external_id in (start.external_id, *also_known_as):
+            if (name, external_id) in self.calls or (name, external_id) in self._aliases:
+                continue  # it is ending here
             try:
                 call = await self._begin(connection.integration, replace(start, external_id=external_id), connection, resume=True)
             except NotFound as nothing:
@@ -148,7 +151,6 @@ class Switchboard:
             except InvalidInput as other:
                 raise RemoteProtocolError(str(other), code=1007) from None
             if external_id != start.external_id:
-                name = connection.integration.name
                 self._aliases[name, start.external_id] = (name, external_id)
             return call
         raise error

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from copilot.cli.output import Json, print_json, settings_of
+from copilot.cli.output import Json, print_json, print_line, settings_of
 from copilot.domain.errors import InvalidInput
 from copilot.domain.ids import CallId, OrgId
 
@@ -29,7 +29,7 @@ def erase(
         for name in call_id:
             files = erasure.erase(OrgId(settings.org), CallId(name), f"cli:uid-{os.getuid()}")
             if json_:
-                print_json({"call_id": name, "recording_files": files})
+                print_line({"call_id": name, "recording_files": files})
             else:
                 typer.echo(f"{name}: erased, with {files} files of its recording.")
 
@@ -37,7 +37,7 @@ def erase(
 @retention.command("run")
 def run(
     context: typer.Context,
-    days: Annotated[int, typer.Option("--days", min=1, help="Keep calls of so many days (default: retention.days).")] = 0,
+    days: Annotated[int, typer.Option("--days", min=0, help="Keep calls of so many days (default: retention.days).")] = 0,
     json_: Json = False,
 ) -> None:
     """Erase every ended call that is older than the rule, now. A server does it once an hour by itself when retention.days is set."""
