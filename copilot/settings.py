@@ -31,6 +31,9 @@ class ServerSettings(_Section):
     origins: tuple[str, ...] = Field((), description="Further web origins (CRM pages) that may open the feed and embed the sidebar.")
 
 
+MetadataName = Literal["call_id", "agent", "customer", "customer_id", "ani", "dnis", "skill", "direction", "language"]
+
+
 class IntegrationSettings(_Section):
     name: str = Field(description="Name shown in the call record and the audit trail.")
     protocol: Literal[
@@ -59,7 +62,7 @@ class IntegrationSettings(_Section):
     channel_roles: dict[str, Literal["customer", "agent", "mixed"]] = Field(
         default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
     )
-    metadata_keys: dict[Literal["call_id", "agent", "customer", "ani", "dnis", "direction", "language"], str] = Field(
+    metadata_keys: dict[MetadataName, str] = Field(
         default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
     )
     legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(

@@ -273,14 +273,46 @@ class Gateway:
 
     async def pause(self, authorization: str, remote: str, call_id: str, *, paused: bool) -> Refusal | None:
         """Card data is about to be spoken (or no longer) in a call of the integration whose key this is. Raises NotFound."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        self.board.pause(found.name, call_id, paused=paused)
+        return None
+
+    async def hold(self, authorization: str, remote: str, call_id: str, *, held: bool) -> Refusal | None:
+        """The customer was put on hold (or no longer). Media go on as they come. Raises NotFound, Conflict."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        ingest = self.board.live(found.name, call_id).ingest
+        await ingest.handle.hold(held=held, at_ms=ingest.duration_ms)
+        return None
+
+    async def transfer(self, authorization: str, remote: str, call_id: str, *, agent: str, reason: str) -> Refusal | None:
+        """The call went to another agent. Raises NotFound, Conflict."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        ingest = self.board.live(found.name, call_id).ingest
+        await ingest.handle.transfer(agent, at_ms=ingest.duration_ms, reason=reason)
+        return None
+
+    async def end(self, authorization: str, remote: str, call_id: str) -> Refusal | None:
+        """The call is over, whatever its connections say. Raises NotFound."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        await self.board.hang_up(self.board.live(found.name, call_id))
+        return None
+
+    async def _controlling(self, authorization: str, remote: str, call_id: str) -> IntegrationConfig | Refusal:
+        """The integration whose key it is, if the call is one of its own or nobody's."""
         everybody = self._config.integrations
         concerned = [config for config in everybody if self.board.is_live(config.name, call_id)]
         found = integration_of_key(authorization, concerned or everybody)
         if isinstance(found, Refusal):
             await self.audit(found.integration, remote, f"{found.status}: {found.sentence}")
-            return found
-        self.board.pause(found.name, call_id, paused=paused)
-        return None
+        return found
 
     def identify(self, connection: Connection, leg_id: str) -> None:
         """A TCP peer said who it is: its integration is that of the announcement. Raises Forbidden."""

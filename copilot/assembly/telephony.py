@@ -85,14 +85,26 @@ class TelephoneSystems:
         return AnnouncedCall(call_id=taken.call_id, legs=[AnnouncedLeg(id=leg.leg_id, channel=leg.channel) for leg in taken.legs])
 
     async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
-        refusal = await self._ready().pause(who.authorization, who.remote, call_id, paused=paused)
-        if refusal is not None:
-            raise _error_of(refusal)
+        _check(await self._ready().pause(who.authorization, who.remote, call_id, paused=paused))
+
+    async def hold(self, who: Asking, call_id: str, *, held: bool) -> None:
+        _check(await self._ready().hold(who.authorization, who.remote, call_id, held=held))
+
+    async def transfer(self, who: Asking, call_id: str, *, agent: str, reason: str) -> None:
+        _check(await self._ready().transfer(who.authorization, who.remote, call_id, agent=agent, reason=reason))
+
+    async def end(self, who: Asking, call_id: str) -> None:
+        _check(await self._ready().end(who.authorization, who.remote, call_id))
 
     def _ready(self) -> Gateway:
         if self.gateway is None:
             raise Overloaded("Telephony is not ready yet: try again in a moment.")
         return self.gateway
+
+
+def _check(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise _error_of(refusal)
 
 
 def _error_of(refusal: Refusal) -> CopilotError:

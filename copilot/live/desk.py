@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -15,8 +16,9 @@ from copilot.domain.people import AuditEntry
 from copilot.domain.ports.live import Integration
 from copilot.domain.ports.store import OpenedCall
 from copilot.live.guard import AttentionPolicy
+from copilot.live.opening import call_opened, started_event
 from copilot.live.rules import Checklist, ComplianceRule
-from copilot.live.runner import CallMasker, LiveCall, LiveServices, call_opened, started_event
+from copilot.live.runner import CallMasker, LiveCall, LiveServices
 from copilot.live.session import LiveSession
 
 log = structlog.get_logger(__name__)
@@ -109,6 +111,9 @@ class LiveDesk:
             masker=masker,
             terms=rules.lexicon[:MAX_HOTWORDS],
             agent_id=agent_id,
+            actor=f"integration:{integration.name}",
+            find_agent=partial(self.find_agent, org_id),
+            audit=self.audit,
             on_end=self._ended,
         )
         await services.journal.append(org_id, opened, [started_event(start, integration, language, agent_id, metadata, services.clock)])

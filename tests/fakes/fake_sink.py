@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from copilot.domain.audio import CallStart, MediaGap
-from copilot.domain.errors import Conflict
+from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import CallId
 from copilot.domain.ports.live import Integration
@@ -80,6 +80,14 @@ class FakeHandle:
 
     async def degraded(self, part: str, state: str, reason: str) -> None:
         self.told.append(("degraded", part, state, reason))
+
+    async def hold(self, *, held: bool, at_ms: int) -> None:
+        self.told.append(("held" if held else "resumed", at_ms))
+
+    async def transfer(self, agent: str, *, at_ms: int, reason: str) -> None:
+        if agent == "nobody":
+            raise NotFound("There is no agent with this username.")
+        self.told.append(("transferred", agent, at_ms, reason))
 
     async def end(self, reason: str, duration_ms: int) -> None:
         assert self.ended is None, "a call ends once"
