@@ -302,7 +302,9 @@ class Gateway:
         found = await self._controlling(authorization, remote, call_id)
         if isinstance(found, Refusal):
             return found
-        await self.board.hang_up(self.board.live(found.name, call_id))
+        call = self.board.live(found.name, call_id)
+        await call.ingest.handle.note("call.end")
+        await self.board.hang_up(call)
         return None
 
     async def _controlling(self, authorization: str, remote: str, call_id: str) -> IntegrationConfig | Refusal:

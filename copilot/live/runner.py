@@ -220,6 +220,9 @@ class LiveCall:
             call_opened(self.services.bus, self.org_id, new, self.call_id)
             await self._audited("call.transfer", f"{old or '-'} → {new}")
 
+    async def note(self, action: str) -> None:
+        await self._audited(action)
+
     def _check_live(self) -> None:
         if self._ended:
             raise NotFound("This call has ended.")

@@ -89,6 +89,9 @@ class FakeHandle:
             raise NotFound("There is no agent with this username.")
         self.told.append(("transferred", agent, at_ms, reason))
 
+    async def note(self, action: str) -> None:
+        self.told.append(("noted", action))
+
     async def end(self, reason: str, duration_ms: int) -> None:
         assert self.ended is None, "a call ends once"
         self.ended = (reason, duration_ms)

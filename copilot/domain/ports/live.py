@@ -60,6 +60,10 @@ class CallHandle(Protocol):
         """The call is ``agent``'s (a username) from here on. Without effect when it is so already. Raises NotFound, Conflict."""
         ...
 
+    async def note(self, action: str) -> None:
+        """The telephone system did ``action`` to this call by its key: one line in the audit trail."""
+        ...
+
     async def end(self, reason: str, duration_ms: int) -> None:
         """The call is over; after-call work is queued in the same transaction. Idempotent."""
         ...
