@@ -83,6 +83,9 @@ class TelephonySettings(_Section):
     client_cert_header: str = Field("", description="Header in which a trusted proxy names the client certificate it verified.")
     leg_wait_s: float = Field(10.0, gt=0, description="A call that every leg left waits this long for legs that never came.")
     allow_anonymous: bool = Field(False, description="Accept peers without any credential. For a closed test bench only.")
+    browser_calls: int = Field(
+        0, ge=0, description="Calls each signed-in person may have at once from a page with a microphone (0: pages cannot call)."
+    )
     idle_timeout_s: float = Field(900.0, gt=0, description="A connection without audio for this long is closed.")
     start_timeout_s: float = Field(10.0, gt=0, description="A connection that has not started its call by then is closed.")
     integrations: tuple[IntegrationSettings, ...] = Field((), description="The telephony systems that may connect.")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
 
@@ -268,6 +268,10 @@ class Connection:
         return events
 
     def _mapped(self, start: CallStart) -> CallStart:
+        if self.integration.agent:
+            # A page names neither its agent nor its call: the id of another call would take that call over.
+            metadata = {**start.metadata, "agent": self.integration.agent}
+            return replace(start, external_id=f"browser-{uuid4().hex}", metadata=metadata)
         return mapped(start, self.integration.metadata_keys, uuid4().hex)
 
     async def _take(self, event: TelephonyEvent) -> None:

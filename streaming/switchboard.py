@@ -141,7 +141,7 @@ class Switchboard:
         self._check_open()
         if key in self.calls or key in self._aliases:
             raise Conflict("A call with this id is live already; the second connection was refused and the first is not affected.")
-        live = sum(call.integration is integration for call in self.calls.values()) + self._opening[integration.name]
+        live = sum(call.integration.name == integration.name for call in self.calls.values()) + self._opening[integration.name]
         if live >= integration.max_calls:
             raise Overloaded(f"All {integration.max_calls} calls of this integration are in use: try again later.")
         self._opening[integration.name] += 1

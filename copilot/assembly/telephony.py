@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,7 @@ def build_gateway(
     on_account: Callable[[AudioAccount], None],
 ) -> Gateway:
     """The telephony server, not yet listening."""
+    from streaming.browser import TicketHolder
     from streaming.gateway import Gateway, GatewayConfig
     from streaming.ingest import IngestServices
     from streaming.telephony.admission import TrustedProxies
@@ -165,6 +167,11 @@ def build_gateway(
         cipher_for=store.call_cipher,
         on_account=on_account,
     )
+
+    async def redeem(ticket: str, origin: str) -> TicketHolder:
+        user = await asyncio.to_thread(store.signin.redeem_ticket, ticket, "microphone", origin)
+        return TicketHolder(org_id=user.org_id, user_id=user.user_id, username=user.username)
+
     config = GatewayConfig(
         host=telephony.host,
         port=telephony.port,
@@ -173,7 +180,8 @@ def build_gateway(
         allow_anonymous=telephony.allow_anonymous,
         proxies=TrustedProxies.of(telephony.trusted_proxies, telephony.client_cert_header),
         leg_wait_s=telephony.leg_wait_s,
+        browser_calls=telephony.browser_calls,
         start_timeout_s=telephony.start_timeout_s,
         idle_timeout_s=telephony.idle_timeout_s,
     )
-    return Gateway(config, services)
+    return Gateway(config, services, redeem)
