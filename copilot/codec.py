@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from copilot.domain.artifacts import Artifact, ArtifactKind, QaScorecard, Summary, TicketClassification
 from copilot.domain.calls import Call
 from copilot.domain.errors import EngineError, InvalidInput
-from copilot.domain.events import SCHEMA_VERSION, CallEvent, EventEnvelope
+from copilot.domain.events import MAX_LABEL, SCHEMA_VERSION, CallEvent, EventEnvelope
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.knowledge import Article, Hit
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
@@ -26,7 +26,17 @@ T = TypeVar("T")
 Json = dict[str, Any]
 Upcaster = Callable[[Json], Json]
 
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+def _typed_metadata(started: Json) -> Json:
+    """Version 2 has fields for what version 1 kept under these names; a caller's number only as a token."""
+    metadata = started.get("metadata") or {}
+    lifted = {name: str(metadata[name])[:MAX_LABEL] for name in ("dnis", "skill") if name in metadata}
+    if str(metadata.get("ani", "")).startswith("【"):
+        lifted["ani"] = str(metadata["ani"])
+    return {**started, **lifted}
+
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {("call_started", 1): _typed_metadata}
 """(event type, schema version) → function that turns the JSON of that version into that of the next one. A pair that is absent did not
 change between the two versions."""
 

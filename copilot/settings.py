@@ -31,6 +31,9 @@ class ServerSettings(_Section):
     origins: tuple[str, ...] = Field((), description="Further web origins (CRM pages) that may open the feed and embed the sidebar.")
 
 
+MetadataName = Literal["call_id", "agent", "customer", "customer_id", "ani", "dnis", "skill", "direction", "language"]
+
+
 class IntegrationSettings(_Section):
     name: str = Field(description="Name shown in the call record and the audit trail.")
     protocol: Literal[
@@ -59,7 +62,7 @@ class IntegrationSettings(_Section):
     channel_roles: dict[str, Literal["customer", "agent", "mixed"]] = Field(
         default_factory=dict, description="Which track is whom, e.g. {inbound = 'customer', outbound = 'agent'}."
     )
-    metadata_keys: dict[Literal["call_id", "agent", "customer", "ani", "dnis", "direction", "language"], str] = Field(
+    metadata_keys: dict[MetadataName, str] = Field(
         default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
     )
     legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(
@@ -80,6 +83,9 @@ class TelephonySettings(_Section):
     client_cert_header: str = Field("", description="Header in which a trusted proxy names the client certificate it verified.")
     leg_wait_s: float = Field(10.0, gt=0, description="A call that every leg left waits this long for legs that never came.")
     allow_anonymous: bool = Field(False, description="Accept peers without any credential. For a closed test bench only.")
+    browser_calls: int = Field(
+        0, ge=0, description="Calls each signed-in person may have at once from a page with a microphone (0: pages cannot call)."
+    )
     idle_timeout_s: float = Field(900.0, gt=0, description="A connection without audio for this long is closed.")
     start_timeout_s: float = Field(10.0, gt=0, description="A connection that has not started its call by then is closed.")
     integrations: tuple[IntegrationSettings, ...] = Field((), description="The telephony systems that may connect.")

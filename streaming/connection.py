@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
 
@@ -99,6 +99,10 @@ class Connection:
         if self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time())
 
+    def hang_up(self) -> None:
+        """Ends the conversation as if the peer had: nothing that was heard is lost, and the peer is told."""
+        self.interrupt("", NORMAL)
+
     def pause(self, *, paused: bool) -> None:
         """Asks the peer to stop sending audio, or to send it again."""
         self._parser.queue_pause(paused)
@@ -117,6 +121,9 @@ class Connection:
             may_return = reason == "peer_closed"
         except _Interrupted as interrupted:
             code, message = interrupted.code, str(interrupted)
+            if code == NORMAL and self._seat is not None:
+                with contextlib.suppress(CopilotError):
+                    await self._hang_up()
             self._seat = None  # whoever interrupts takes care of the call
         except WireClosed as closed:
             self._peer_gone = True
@@ -261,6 +268,10 @@ class Connection:
         return events
 
     def _mapped(self, start: CallStart) -> CallStart:
+        if self.integration.agent:
+            # A page names neither its agent nor its call: the id of another call would take that call over.
+            metadata = {**start.metadata, "agent": self.integration.agent}
+            return replace(start, external_id=f"browser-{uuid4().hex}", metadata=metadata)
         return mapped(start, self.integration.metadata_keys, uuid4().hex)
 
     async def _take(self, event: TelephonyEvent) -> None:

@@ -24,8 +24,18 @@ from websockets.typing import Subprotocol
 from copilot.domain.audio import CallStart, ChannelName
 from copilot.domain.errors import ConfigError, Forbidden
 from streaming.announcements import Announcement, AnnouncementBook
+from streaming.browser import BrowserDoor, Redeem
 from streaming.connection import RESTART, Connection, ConnectionLimits
-from streaming.handshake import NONCE_KEEP_S, IntegrationConfig, Refusal, identify, integration_of_key
+from streaming.handshake import (
+    BROWSER_PROTOCOL,
+    NONCE_KEEP_S,
+    BrowserTicket,
+    IntegrationConfig,
+    Refusal,
+    browser_ticket,
+    identify,
+    integration_of_key,
+)
 from streaming.ingest import IngestServices
 from streaming.seat import LiveCall
 from streaming.switchboard import Switchboard
@@ -63,13 +73,15 @@ class GatewayConfig:
     """How long a call whose peer asked for it (``resumable``) waits for its socket to come back; 0: not at all."""
     leg_wait_s: float = 10.0
     """How long a call that everybody left waits for legs that have not come."""
+    browser_calls: int = 0
+    """Calls each signed-in person may have at once from a page with a microphone."""
     ssl: ssl.SSLContext | None = field(default=None, repr=False)
 
 
 class Gateway:
     """``start``, then calls arrive through ``services.sink``; ``stop`` ends what is left."""
 
-    def __init__(self, config: GatewayConfig, services: IngestServices) -> None:
+    def __init__(self, config: GatewayConfig, services: IngestServices, redeem: Redeem | None = None) -> None:
         names = Counter(integration.name for integration in config.integrations)
         for integration in config.integrations:
             integration.check()
@@ -81,6 +93,7 @@ class Gateway:
         self._tcp: asyncio.Server | None = None
         self._book = AnnouncementBook()
         self.board = Switchboard(services, self._book, leg_wait_s=config.leg_wait_s)
+        self._browsers = BrowserDoor(redeem, config.browser_calls)
         self._nonces = NonceCache(keep_s=NONCE_KEEP_S)
         self._rates = RateLimit()
         self._identified: WeakKeyDictionary[ServerConnection, IntegrationConfig | Refusal] = WeakKeyDictionary()
@@ -179,7 +192,9 @@ class Gateway:
     async def _process_request(self, websocket: ServerConnection, request: Request) -> Response | None:
         headers = _headers(request)
         remote = _address(websocket.remote_address)
-        found = identify(
+        page = browser_ticket(request.path, headers)
+        found = await self._browsers.admit(page) if isinstance(page, BrowserTicket) else page
+        found = found or identify(
             request.path,
             headers,
             self._config.integrations,
@@ -196,7 +211,7 @@ class Gateway:
                 return None
         else:
             refusal = found
-        if _is_told_in_protocol(refusal) and self._turned_away < MAX_TURNED_AWAY:
+        if refusal.told_in_protocol and self._turned_away < MAX_TURNED_AWAY:
             self._identified[websocket] = refusal  # its connection writes the audit line
             return None
         await self.audit(refusal.integration, self._config.proxies.client(remote, headers), f"{refusal.status}: {refusal.sentence}")
@@ -211,6 +226,8 @@ class Gateway:
         found = self._identified.get(websocket)
         integration = found.integration if isinstance(found, Refusal) else found
         known = PROTOCOLS[integration.protocol].subprotocols if integration is not None else ()
+        if integration is not None and integration.agent:
+            known = (BROWSER_PROTOCOL,)
         return next((Subprotocol(name) for name in known if name in offered), None)
 
     def _no_room(self, integration: IntegrationConfig) -> Refusal | None:
@@ -273,14 +290,48 @@ class Gateway:
 
     async def pause(self, authorization: str, remote: str, call_id: str, *, paused: bool) -> Refusal | None:
         """Card data is about to be spoken (or no longer) in a call of the integration whose key this is. Raises NotFound."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        self.board.pause(found.name, call_id, paused=paused)
+        return None
+
+    async def hold(self, authorization: str, remote: str, call_id: str, *, held: bool) -> Refusal | None:
+        """The customer was put on hold (or no longer). Media go on as they come. Raises NotFound, Conflict."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        ingest = self.board.live(found.name, call_id).ingest
+        await ingest.handle.hold(held=held, at_ms=ingest.duration_ms)
+        return None
+
+    async def transfer(self, authorization: str, remote: str, call_id: str, *, agent: str, reason: str) -> Refusal | None:
+        """The call went to another agent. Raises NotFound, Conflict."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        ingest = self.board.live(found.name, call_id).ingest
+        await ingest.handle.transfer(agent, at_ms=ingest.duration_ms, reason=reason)
+        return None
+
+    async def end(self, authorization: str, remote: str, call_id: str) -> Refusal | None:
+        """The call is over, whatever its connections say. Raises NotFound."""
+        found = await self._controlling(authorization, remote, call_id)
+        if isinstance(found, Refusal):
+            return found
+        call = self.board.live(found.name, call_id)
+        await call.ingest.handle.note("call.end")
+        await self.board.hang_up(call)
+        return None
+
+    async def _controlling(self, authorization: str, remote: str, call_id: str) -> IntegrationConfig | Refusal:
+        """The integration whose key it is, if the call is one of its own or nobody's."""
         everybody = self._config.integrations
         concerned = [config for config in everybody if self.board.is_live(config.name, call_id)]
         found = integration_of_key(authorization, concerned or everybody)
         if isinstance(found, Refusal):
             await self.audit(found.integration, remote, f"{found.status}: {found.sentence}")
-            return found
-        self.board.pause(found.name, call_id, paused=paused)
-        return None
+        return found
 
     def identify(self, connection: Connection, leg_id: str) -> None:
         """A TCP peer said who it is: its integration is that of the announcement. Raises Forbidden."""
@@ -339,12 +390,6 @@ class Gateway:
 
     def _speaking(self, protocol: str) -> list[IntegrationConfig]:
         return [integration for integration in self._config.integrations if integration.protocol == protocol]
-
-
-def _is_told_in_protocol(refusal: Refusal) -> bool:
-    """AudioHook peers want to hear ``disconnect`` with the reason ``unauthorized``: an HTTP status looks like a fault of the network."""
-    known = refusal.integration
-    return known is not None and known.protocol == "audiohook" and refusal.status in (401, 403)
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -22,6 +22,9 @@ from streaming.telephony.protocol import PROTOCOLS, Opening, TelephonyProtocol, 
 from streaming.telephony.twilio import signature_matches
 
 PATH_PREFIX: Final = "/v1/"
+BROWSER_PATH: Final = "/v1/raw"
+BROWSER_PROTOCOL: Final = "pangting.raw.v1"
+TICKET_PREFIX: Final = "pangting.ticket."
 NONCE_KEEP_S: Final = 20.0
 """Longer than any signature is accepted (10 s of age and 3 s of skew on both sides)."""
 _DIGEST: Final = "sha256:"
@@ -55,6 +58,8 @@ class IntegrationConfig:
     language: str = "zh"
     max_calls: int = 64
     connects_per_minute: int = 0
+    agent: str = ""
+    """Username of the person who talks here from a page: the agent of each call, whatever its metadata say."""
 
     def integration(self) -> Integration:
         return Integration(org_id=self.org_id, name=self.name, protocol=self.protocol, language=self.language)
@@ -104,6 +109,41 @@ class Refusal:
     status: int
     sentence: str
     integration: IntegrationConfig | None = None
+
+    @property
+    def told_in_protocol(self) -> bool:
+        """AudioHook peers want to hear ``disconnect`` with the reason ``unauthorized``: an HTTP status looks like a network fault."""
+        known = self.integration
+        return known is not None and known.protocol == "audiohook" and self.status in (401, 403)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserTicket:
+    """What a page offers instead of a key: a single-use ticket bound to its user and ``origin``."""
+
+    ticket: str = field(repr=False)
+    origin: str
+
+
+def browser_ticket(path: str, headers: Mapping[str, str]) -> BrowserTicket | Refusal | None:
+    """The ticket in a page's handshake; None when there is none. ``headers`` has lower-case names.
+
+    A page cannot send an Authorization header, and a URL ends up in logs: the ticket is one of the subprotocols that are offered
+    (``pangting.raw.v1, pangting.ticket.<ticket>``), and never the one that is chosen.
+    """
+    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    tickets = [name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)]
+    if not tickets:
+        return None
+    if path != BROWSER_PATH:
+        return Refusal(status=401, sentence=f"Pages connect to {BROWSER_PATH} only, and nothing stands in its query.")
+    if len(tickets) != 1 or not tickets[0] or BROWSER_PROTOCOL not in offered:
+        return Refusal(status=401, sentence=f"Offer the subprotocols {BROWSER_PROTOCOL} and {TICKET_PREFIX}<ticket>, once each.")
+    if {"authorization", "x-api-key", "x-twilio-signature"} & headers.keys():
+        return Refusal(status=401, sentence="Send a ticket or a key, not both.")
+    if headers.get("origin", "null") == "null":
+        return Refusal(status=401, sentence="A ticket is a page's, so the request must say its origin; other peers send a key.")
+    return BrowserTicket(ticket=tickets[0], origin=headers["origin"])
 
 
 def hashed_key(key: str) -> str:

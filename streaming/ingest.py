@@ -207,6 +207,10 @@ class CallIngest:
         return max(leg.form.samples_to_ms(leg.end_sample) for leg in self._legs.values())
 
     @property
+    def handle(self) -> CallHandle:
+        return self._handle
+
+    @property
     def finishing(self) -> bool:
         return self._finish is not None
 

@@ -168,7 +168,7 @@ class Switchboard:
         self._check_open()
         if key in self.calls or key in self._aliases:
             raise Conflict("A call with this id is live already; the second connection was refused and the first is not affected.")
-        live = sum(call.integration is integration for call in self.calls.values()) + self._opening[integration.name]
+        live = sum(call.integration.name == integration.name for call in self.calls.values()) + self._opening[integration.name]
         if live >= integration.max_calls:
             raise Overloaded(f"All {integration.max_calls} calls of this integration are in use: try again later.")
         self._opening[integration.name] += 1
@@ -194,7 +194,7 @@ class Switchboard:
     def _seat(self, call: LiveCall, channel: ChannelName | None, *, arrival: bool) -> Seat:
         return Seat(call, channel, arrival=arrival, now_ms=self.now_ms)
 
-    # ------------------------------------------------------------------ pausing
+    # ------------------------------------------------------------------ control
 
     def _find(self, integration: str, external_id: str) -> LiveCall | None:
         return self.calls.get(self._aliases.get((integration, external_id), (integration, external_id)))
@@ -202,17 +202,31 @@ class Switchboard:
     def is_live(self, integration: str, external_id: str) -> bool:
         return self._find(integration, external_id) is not None
 
+    def live(self, integration: str, external_id: str) -> LiveCall:
+        """Raises NotFound."""
+        call = self._find(integration, external_id)
+        if call is None or call.ingest.finishing:
+            raise NotFound("There is no such live call.")
+        return call
+
     def pause(self, integration: str, external_id: str, *, paused: bool) -> None:
         """Card data is being spoken (or no longer): the peer is asked to stop, and what it sends all the same is thrown away unheard.
 
         Raises NotFound.
         """
-        call = self._find(integration, external_id)
-        if call is None:
-            raise NotFound("There is no such live call.")
+        call = self.live(integration, external_id)
         call.paused = paused
         for connection in call.connections:
             connection.pause(paused=paused)
+
+    async def hang_up(self, call: LiveCall) -> None:
+        """Ends a call that its connections would go on with; returns when everything of it is stored."""
+        connections = tuple(call.connections)
+        for connection in connections:
+            connection.hang_up()
+        for connection in connections:
+            await connection.detached.wait()
+        await self.finish(call, "hangup")
 
     # ------------------------------------------------------------------ endings
 

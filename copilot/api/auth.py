@@ -28,7 +28,7 @@ class Enrol(BaseModel):
 
 
 class TicketRequest(BaseModel):
-    purpose: Literal["feed", "audio"]
+    purpose: Literal["feed", "audio", "microphone"]
     call_id: str | None = Field(None, max_length=128)
 
 
@@ -118,7 +118,7 @@ def router(context: ApiContext) -> APIRouter:
 
     @routes.post("/tickets")
     def tickets(body: TicketRequest, request: Request, user: Annotated[User, signed]) -> Json:
-        """A short-lived ticket for the feed (single use) or for one call's recording."""
+        """A short-lived ticket for the feed or a call from a page (single use), or for one call's recording."""
         origin = request.headers.get("origin", "")
         call_id = CallId(body.call_id) if body.call_id else None
         ticket = context.signin.issue_ticket(user, body.purpose, origin, call_id)

@@ -65,8 +65,7 @@ class _Screen:
         if not self.cursor.watching(call_id) and len(self.cursor.calls()) >= MAX_WATCHED:
             raise InvalidInput(f"A screen can watch at most {MAX_WATCHED} calls at once; stop watching one first.")
         call = await self.thread(lambda: self.context.calls.call(scope_of(self.user), CallId(call_id)))
-        if call.agent_id == self.user.user_id:
-            self.own.add(call_id)
+        self._claim(call_id, call.agent_id == self.user.user_id)
         self.subscription.add(call_topic(self.user.org_id, call_id))
         async with self.delivering:
             self.cursor.start(call_id, min(after_seq, call.last_seq))
@@ -88,17 +87,54 @@ class _Screen:
             page = await self.thread(lambda after=after: self.context.calls.events(self.user.org_id, CallId(call_id), after, _PAGE))  # type: ignore[misc]
             for envelope in page:
                 await self._deliver(call_id, encode_envelope(envelope))
+                if not self.cursor.watching(call_id):
+                    return
             if len(page) < _PAGE:
                 return
 
     async def _deliver(self, call_id: str, envelope: Json) -> None:
-        await self._secrets(call_id, envelope)
+        if "【" in dumps(envelope["event"]):
+            await self._secrets(call_id)
         await self.send({"type": "event", "call_id": call_id, "envelope": envelope})
         self.cursor.delivered(call_id, int(envelope["seq"]))
+        if envelope["event"]["type"] == "call_transferred":
+            await self._reconsider(call_id)
 
-    async def _secrets(self, call_id: str, envelope: Json) -> None:
+    def _claim(self, call_id: str, own: bool) -> None:
+        if own:
+            self.own.add(call_id)
+        else:
+            self.own.discard(call_id)
+            self.resolved.pop(call_id, None)
+
+    async def _reconsider(self, call_id: str) -> None:
+        """The call was given to another agent: this screen goes on with it, as owner or observer, or lets go of it.
+
+        Decided by whose the call is now, since the event may be an old one that is being read again.
+        """
+        was_own = call_id in self.own
+        try:
+            call = await self.thread(lambda: self.context.calls.call(scope_of(self.user), CallId(call_id)))
+        except NotFound:
+            await self.release(call_id, "transferred")
+            return
+        own = call.agent_id == self.user.user_id
+        self._claim(call_id, own)
+        if was_own and not own:
+            # A team lead's own sidebar lets go of it too; who may see the call can watch it again.
+            await self.release(call_id, "transferred")
+        elif own and not was_own:
+            await self._secrets(call_id)
+
+    async def release(self, call_id: str, reason: str) -> None:
+        """The screen is to forget the call and the values it was given."""
+        self._claim(call_id, False)
+        self.unwatch(call_id)
+        await self.send({"type": "call_released", "call_id": call_id, "reason": reason})
+
+    async def _secrets(self, call_id: str) -> None:
         """Tokens are resolved for the owning agent's feed only, from the vault, just before the first event that shows them."""
-        if call_id not in self.own or "【" not in dumps(envelope["event"]):
+        if call_id not in self.own:
             return
         seen = self.resolved.setdefault(call_id, set())
         try:
@@ -122,7 +158,9 @@ class _Screen:
             call_id = str(body.get("call_id", ""))
             if message.topic == mine:
                 if not self.cursor.watching(call_id):
-                    await self.watch(call_id, 0)
+                    # It may have been given to the next agent already.
+                    with contextlib.suppress(NotFound):
+                        await self.watch(call_id, 0)
                 continue
             if not self.cursor.watching(call_id):
                 continue
@@ -133,6 +171,8 @@ class _Screen:
                 await self.send(body)
                 continue
             async with self.delivering:
+                if not self.cursor.watching(call_id):
+                    continue  # let go of while we waited
                 verdict = self.cursor.judge(call_id, int(body["envelope"]["seq"]))
                 if verdict == "deliver":
                     await self._deliver(call_id, body["envelope"])
@@ -236,7 +276,7 @@ async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dic
                 await screen.watch(call_id, resume.get(call_id, 0))
             except (NotFound, Forbidden):
                 # The screen may remember a call that was erased or that is no longer in its scope.
-                continue
+                await screen.release(call_id, "out_of_scope")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(screen.relay())
             tasks.create_task(screen.listen())

@@ -1,4 +1,7 @@
-"""What a telephone system asks over HTTP: to announce a call, to pause one. Authenticated by its integration's key, not by a session."""
+"""What a telephone system asks over HTTP: to announce a call; to pause, hold, transfer or end one.
+
+Authenticated by its integration's key, not by a session.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
@@ -52,6 +55,13 @@ class Pausing(BaseModel):
     paused: bool
 
 
+class Transfer(BaseModel):
+    """To whom the call went."""
+
+    agent: str = Field(min_length=1, max_length=128, description="Username of the agent who has the call now.")
+    reason: str = Field("", max_length=500)
+
+
 class TelephoneSystem(Protocol):
     """What a telephone system may ask of the telephony server of this node, with the key of its integration."""
 
@@ -60,6 +70,18 @@ class TelephoneSystem(Protocol):
         ...
 
     async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
+        """Raises Unauthenticated, Forbidden, NotFound, Overloaded."""
+        ...
+
+    async def hold(self, who: Asking, call_id: str, *, held: bool) -> None:
+        """Raises Unauthenticated, Forbidden, NotFound, Conflict, Overloaded."""
+        ...
+
+    async def transfer(self, who: Asking, call_id: str, *, agent: str, reason: str) -> None:
+        """Raises Unauthenticated, Forbidden, NotFound, Conflict, Overloaded."""
+        ...
+
+    async def end(self, who: Asking, call_id: str) -> None:
         """Raises Unauthenticated, Forbidden, NotFound, Overloaded."""
         ...
 
@@ -85,6 +107,33 @@ def router(context: ApiContext) -> APIRouter:
         recognised. `call_id` is the telephone system's own id of the call.
         """
         await context.telephony.pause(_who(request), call_id, paused=wanted.paused)
+
+    @routes.post("/telephony/calls/{call_id}/hold", status_code=204)
+    async def hold(request: Request, call_id: Annotated[str, Path(max_length=128)]) -> None:
+        """Say that the customer is on hold. Without effect when it is so already.
+
+        The agent's sidebar shows it. The media clock runs on, and what is sent meanwhile is heard: pause the call to leave it out.
+        """
+        await context.telephony.hold(_who(request), call_id, held=True)
+
+    @routes.post("/telephony/calls/{call_id}/resume", status_code=204)
+    async def resume(request: Request, call_id: Annotated[str, Path(max_length=128)]) -> None:
+        """Say that the hold is over. Without effect when it is so already."""
+        await context.telephony.hold(_who(request), call_id, held=False)
+
+    @routes.post("/telephony/calls/{call_id}/transfer", status_code=204)
+    async def transfer(request: Request, call_id: Annotated[str, Path(max_length=128)], to: Transfer) -> None:
+        """Say that another agent has the call now.
+
+        That agent's sidebar opens it with everything so far; the one before lets go of it, and of the values behind its tokens.
+        An agent who is not known here is 404, and the call stays where it is.
+        """
+        await context.telephony.transfer(_who(request), call_id, agent=to.agent, reason=to.reason)
+
+    @routes.post("/telephony/calls/{call_id}/end", status_code=204)
+    async def end(request: Request, call_id: Annotated[str, Path(max_length=128)]) -> None:
+        """End a call whose connections would go on. The answer comes when its last words are stored."""
+        await context.telephony.end(_who(request), call_id)
 
     return routes
 

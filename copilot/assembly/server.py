@@ -237,10 +237,11 @@ class Server:
 
         async def find_agent(org_id: OrgId, name: str) -> UserId | None:
             user = await asyncio.to_thread(self.store.people.user_by_name, org_id, name)
-            return user.user_id if user is not None else None
+            return user.user_id if user is not None and user.active else None
 
         async def audit(entry: AuditEntry) -> None:
-            self.metrics.count("pangting_connections_refused_total")
+            if entry.action == "telephony.refused":
+                self.metrics.count("pangting_connections_refused_total")
             await asyncio.to_thread(self.store.audit.record, entry)
 
         async def past(org_id: OrgId, call_id: CallId) -> tuple[list[EventEnvelope], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -87,14 +88,26 @@ class TelephoneSystems:
         return AnnouncedCall(call_id=taken.call_id, legs=[AnnouncedLeg(id=leg.leg_id, channel=leg.channel) for leg in taken.legs])
 
     async def pause(self, who: Asking, call_id: str, *, paused: bool) -> None:
-        refusal = await self._ready().pause(who.authorization, who.remote, call_id, paused=paused)
-        if refusal is not None:
-            raise _error_of(refusal)
+        _check(await self._ready().pause(who.authorization, who.remote, call_id, paused=paused))
+
+    async def hold(self, who: Asking, call_id: str, *, held: bool) -> None:
+        _check(await self._ready().hold(who.authorization, who.remote, call_id, held=held))
+
+    async def transfer(self, who: Asking, call_id: str, *, agent: str, reason: str) -> None:
+        _check(await self._ready().transfer(who.authorization, who.remote, call_id, agent=agent, reason=reason))
+
+    async def end(self, who: Asking, call_id: str) -> None:
+        _check(await self._ready().end(who.authorization, who.remote, call_id))
 
     def _ready(self) -> Gateway:
         if self.gateway is None:
             raise Overloaded("Telephony is not ready yet: try again in a moment.")
         return self.gateway
+
+
+def _check(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise _error_of(refusal)
 
 
 def _error_of(refusal: Refusal) -> CopilotError:
@@ -145,6 +158,7 @@ def build_gateway(
     on_account: Callable[[AudioAccount], None],
 ) -> Gateway:
     """The telephony server, not yet listening."""
+    from streaming.browser import TicketHolder
     from streaming.gateway import Gateway, GatewayConfig
     from streaming.ingest import IngestServices
     from streaming.telephony.admission import TrustedProxies
@@ -159,6 +173,11 @@ def build_gateway(
         cipher_for=store.call_cipher,
         on_account=on_account,
     )
+
+    async def redeem(ticket: str, origin: str) -> TicketHolder:
+        user = await asyncio.to_thread(store.signin.redeem_ticket, ticket, "microphone", origin)
+        return TicketHolder(org_id=user.org_id, user_id=user.user_id, username=user.username)
+
     config = GatewayConfig(
         host=telephony.host,
         port=telephony.port,
@@ -167,7 +186,8 @@ def build_gateway(
         allow_anonymous=telephony.allow_anonymous,
         proxies=TrustedProxies.of(telephony.trusted_proxies, telephony.client_cert_header),
         leg_wait_s=telephony.leg_wait_s,
+        browser_calls=telephony.browser_calls,
         start_timeout_s=telephony.start_timeout_s,
         idle_timeout_s=telephony.idle_timeout_s,
     )
-    return Gateway(config, services)
+    return Gateway(config, services, redeem)

@@ -9,7 +9,10 @@ from typing import Literal
 from copilot.domain.events import (
     ArtifactReady,
     CallEnded,
+    CallHeld,
+    CallResumed,
     CallStarted,
+    CallTransferred,
     ComplianceAlerted,
     EventEnvelope,
     IntentDetected,
@@ -35,6 +38,13 @@ class Call:
     protocol: str = ""
     language: str = ""
     agent_id: UserId | None = None
+    direction: Literal["inbound", "outbound"] = "inbound"
+    ani: str = ""
+    """Like ``customer_id``, a token: the value is in the vault."""
+    dnis: str = ""
+    customer_id: str = ""
+    skill: str = ""
+    held: bool = False
     started_at: datetime | None = None
     duration_ms: int = 0
     end_reason: str = ""
@@ -68,8 +78,19 @@ def apply(call: Call, envelope: EventEnvelope) -> Call:
                 protocol=event.protocol,
                 language=event.language,
                 agent_id=event.agent_id,
+                direction=event.direction,
+                ani=event.ani,
+                dnis=event.dnis,
+                customer_id=event.customer_id,
+                skill=event.skill,
                 started_at=event.started_at,
             )
+        case CallHeld():
+            return replace(call, held=call.phase != "ended")
+        case CallResumed():
+            return replace(call, held=False)
+        case CallTransferred():
+            return replace(call, agent_id=event.agent_id)
         case UtteranceFinal():
             return replace(call, utterances=call.utterances + 1, duration_ms=max(call.duration_ms, event.end_ms))
         case IntentDetected():
@@ -84,7 +105,8 @@ def apply(call: Call, envelope: EventEnvelope) -> Call:
         case ComplianceAlerted():
             return replace(call, alerts=call.alerts + 1)
         case CallEnded():
-            return replace(call, phase="ended", end_reason=event.reason, duration_ms=max(call.duration_ms, event.duration_ms))
+            duration_ms = max(call.duration_ms, event.duration_ms)
+            return replace(call, phase="ended", held=False, end_reason=event.reason, duration_ms=duration_ms)
         case ArtifactReady():
             if event.kind in call.artifacts:
                 return call

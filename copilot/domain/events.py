@@ -20,8 +20,10 @@ from copilot.domain.knowledge import Citation
 from copilot.domain.suggestions import FeedbackAction, Stage, SuggestionKind, SuggestionOption
 from copilot.domain.transcript import AsrTimings, Correction, Word
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the event payloads; older ones pass through the upcasters of copilot.codec."""
+MAX_LABEL = 128
+"""Characters of a dialled number or a skill that are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,12 @@ class CallStarted:
     """The name of the telephony integration it came by: another one cannot continue the call."""
     agent_id: UserId | None = None
     direction: Literal["inbound", "outbound"] = "inbound"
+    ani: str = ""
+    """The caller's number as a token; a word such as ``anonymous`` when it was withheld."""
+    dnis: str = ""
+    customer_id: str = ""
+    """The bank's own number of the customer as a token."""
+    skill: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -159,6 +167,36 @@ class Degraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld:
+    """The agent put the customer on hold at this media time. The media clock runs on."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["call_held"] = "call_held"
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResumed:
+    """The hold is over."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["call_resumed"] = "call_resumed"
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTransferred:
+    """The call belongs to ``agent_id`` from here on: to that agent's screen, and to nobody else's vault."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("reason",)
+    type: Literal["call_transferred"] = "call_transferred"
+    agent_id: UserId
+    from_agent_id: UserId | None
+    at_ms: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     CONTENT: ClassVar[tuple[str, ...]] = ()
     type: Literal["call_ended"] = "call_ended"
@@ -206,6 +244,9 @@ CallEvent = (
     | SuggestionFeedback
     | MediaGapRecorded
     | Degraded
+    | CallHeld
+    | CallResumed
+    | CallTransferred
     | CallEnded
     | ArtifactReady
     | ArtifactFailed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -18,8 +19,9 @@ from copilot.domain.ports.live import Integration, Resumption
 from copilot.domain.ports.store import OpenedCall
 from copilot.live.guard import AttentionPolicy
 from copilot.live.history import History, history_of
+from copilot.live.opening import call_opened, started_event
 from copilot.live.rules import Checklist, ComplianceRule
-from copilot.live.runner import CallMasker, LiveCall, LiveServices, call_opened, started_event
+from copilot.live.runner import CallMasker, LiveCall, LiveServices
 from copilot.live.session import LiveSession
 
 log = structlog.get_logger(__name__)
@@ -100,7 +102,7 @@ class LiveDesk:
         metadata, secrets = masker.metadata(dict(start.metadata))
         if secrets:
             await services.journal.put_secrets(org_id, opened.call_id, secrets, epoch=opened.epoch)
-        call = self._call(org_id, language, opened, services, rules, agent_id, masker)
+        call = self._call(integration, language, opened, services, rules, agent_id, masker)
         await services.journal.append(org_id, opened, [started_event(start, integration, language, agent_id, metadata, services.clock)])
         self._run(call)
         log.info("call_opened", call_id=opened.call_id, protocol=integration.protocol, agent_known=agent_id is not None)
@@ -108,7 +110,7 @@ class LiveDesk:
 
     def _call(
         self,
-        org_id: OrgId,
+        integration: Integration,
         language: str,
         opened: OpenedCall,
         services: LiveServices,
@@ -125,12 +127,15 @@ class LiveDesk:
         )
         return LiveCall(
             services=services,
-            org_id=org_id,
+            org_id=integration.org_id,
             opened=opened,
             session=session,
             masker=masker,
             terms=tuple(term.text for term in rules.lexicon[:MAX_HOTWORDS]),
             agent_id=agent_id,
+            actor=f"integration:{integration.name}",
+            find_agent=partial(self.find_agent, integration.org_id),
+            audit=self.audit,
             on_end=self._ended,
         )
 
@@ -172,7 +177,7 @@ class LiveDesk:
         history = history_of(events)
         masker = self.masker(history.started.language)
         masker.resume(vault, history.last_words())
-        call = self._call(integration.org_id, history.started.language, opened, services, rules, history.started.agent_id, masker)
+        call = self._call(integration, history.started.language, opened, services, rules, history.agent_id, masker)
         call.session.restore([item.event for item in events])
         self._run(call)
         log.info("call_resumed", call_id=opened.call_id, protocol=integration.protocol, epoch=opened.epoch)

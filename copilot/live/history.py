@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from copilot.domain.audio import ChannelName
 from copilot.domain.errors import NotFound
-from copilot.domain.events import CallEnded, CallStarted, EventEnvelope, UtteranceFinal
-from copilot.domain.ids import utterance_number
+from copilot.domain.events import CallEnded, CallStarted, CallTransferred, EventEnvelope, UtteranceFinal
+from copilot.domain.ids import UserId, utterance_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class History:
     started: CallStarted
     said: tuple[UtteranceFinal, ...]
     ended: bool
+    agent_id: UserId | None
+    """Whose call it is now: transfers count."""
 
     def heard_ms(self, channel: ChannelName) -> int:
         """Up to where the channel is recognised: the end of its last final."""
@@ -37,5 +39,7 @@ def history_of(events: Sequence[EventEnvelope]) -> History:
     started = next((item.event for item in events if isinstance(item.event, CallStarted)), None)
     if started is None:
         raise NotFound("This call never started.")
+    moved = [item.event.agent_id for item in events if isinstance(item.event, CallTransferred)]
     said = tuple(item.event for item in events if isinstance(item.event, UtteranceFinal))
-    return History(started, said, any(isinstance(item.event, CallEnded) for item in events))
+    ended = any(isinstance(item.event, CallEnded) for item in events)
+    return History(started, said, ended, moved[-1] if moved else started.agent_id)

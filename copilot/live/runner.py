@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,20 +18,31 @@ from typing import Any, Literal, Protocol, cast
 import structlog
 
 from copilot.codec import dumps, to_json
-from copilot.domain.audio import CallStart, MediaGap
+from copilot.domain.audio import MediaGap
 from copilot.domain.clock import Clock
-from copilot.domain.errors import Conflict, CopilotError, EngineError
-from copilot.domain.events import CallEnded, CallEvent, CallStarted, Degraded, MediaGapRecorded, SuggestionOffered, UtteranceFinal
+from copilot.domain.errors import Conflict, CopilotError, EngineError, NotFound
+from copilot.domain.events import (
+    CallEnded,
+    CallEvent,
+    CallHeld,
+    CallResumed,
+    CallTransferred,
+    Degraded,
+    MediaGapRecorded,
+    SuggestionOffered,
+    UtteranceFinal,
+)
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Hit, Query
-from copilot.domain.ports.bus import Bus, agent_topic, call_topic
+from copilot.domain.people import AuditEntry
+from copilot.domain.ports.bus import Bus, call_topic
 from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch
-from copilot.domain.ports.live import Integration
 from copilot.domain.ports.llm import ReplyRequest, ReplyWriter
 from copilot.domain.ports.store import CallJournal, OpenedCall
 from copilot.domain.suggestions import Stage
 from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from copilot.live.opening import call_opened
 from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply, turn_of
 
 log = structlog.get_logger(__name__)
@@ -83,7 +94,13 @@ class LiveCall:
     masker: CallMasker
     terms: Sequence[str] = ()
     agent_id: UserId | None = None
+    actor: str = ""
+    """The telephone system in the audit trail: who holds, transfers and ends this call."""
+    find_agent: Callable[[str], Awaitable[UserId | None]] | None = None
+    audit: Callable[[AuditEntry], Awaitable[None]] | None = None
     on_end: Any = None
+    _held: bool = False
+    _control: asyncio.Lock = field(default_factory=asyncio.Lock)
     _listener: Callable[[SuggestionOffered], None] | None = None
     _ended: bool = False
     _unstored: tuple[TranscriptFinal, TranscriptFinal, dict[str, str]] | None = None
@@ -174,6 +191,45 @@ class LiveCall:
                 )
             ]
         )
+
+    async def hold(self, *, held: bool, at_ms: int) -> None:
+        async with self._control:
+            self._check_live()
+            if held == self._held:
+                return
+            await self._append([CallHeld(at_ms=at_ms) if held else CallResumed(at_ms=at_ms)])
+            self._held = held
+            await self._audited("call.hold" if held else "call.resume")
+
+    async def transfer(self, agent: str, *, at_ms: int, reason: str) -> None:
+        async with self._control:
+            new = await self.find_agent(agent) if self.find_agent is not None else None
+            if new is None:
+                raise NotFound("There is no agent with this username: the call stays where it is.")
+            masked, secrets = self.masker.metadata({"reason": reason})
+            if secrets:
+                await self.services.journal.put_secrets(self.org_id, self.call_id, secrets)
+            self._check_live()
+            old = self.agent_id
+            if new == old:
+                return
+            moved = CallTransferred(agent_id=new, from_agent_id=old, at_ms=at_ms, reason=masked["reason"])
+            await self._append([moved])
+            self.agent_id = new
+            call_opened(self.services.bus, self.org_id, new, self.call_id)
+            await self._audited("call.transfer", f"{old or '-'} → {new}")
+
+    async def note(self, action: str) -> None:
+        await self._audited(action)
+
+    def _check_live(self) -> None:
+        if self._ended:
+            raise NotFound("This call has ended.")
+
+    async def _audited(self, action: str, detail: str = "") -> None:
+        if self.audit is not None:
+            at = self.services.clock.now()
+            await self.audit(AuditEntry(org_id=self.org_id, at=at, actor=self.actor, action=action, target=self.call_id, detail=detail))
 
     async def end(self, reason: str, duration_ms: int) -> None:
         if self._ended:
@@ -327,26 +383,3 @@ class LiveCall:
             log.warning("reply_failed", call_id=self.call_id, error=type(error).__name__)
             with contextlib.suppress(CopilotError):
                 await self._append([Degraded(part="generation", state="down", reason=type(error).__name__)])
-
-
-def started_event(
-    start: CallStart, integration: Integration, language: str, agent_id: UserId | None, metadata: dict[str, str], clock: Clock
-) -> CallStarted:
-    """The first event of a call. ``metadata`` is masked already."""
-    direction = "outbound" if start.metadata.get("direction") == "outbound" else "inbound"
-    return CallStarted(
-        external_id=start.external_id,
-        protocol=integration.protocol,
-        legs=start.legs,
-        language=language,
-        started_at=clock.now(),
-        integration=integration.name,
-        agent_id=agent_id,
-        direction=cast("Literal['inbound', 'outbound']", direction),
-        metadata=metadata,
-    )
-
-
-def call_opened(bus: Bus, org_id: OrgId, agent_id: UserId, call_id: CallId) -> None:
-    """Tells the agent's screens that one of their calls is live."""
-    bus.publish(agent_topic(org_id, agent_id), dumps({"call_id": call_id}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-PiiType = Literal["卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码"]
-PII_TYPES: tuple[PiiType, ...] = ("卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码")
+PiiType = Literal["卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码", "客户号"]
+PII_TYPES: tuple[PiiType, ...] = ("卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码", "客户号")
 
 NUMBER_CUES: tuple[tuple[PiiType, int, str], ...] = (
     # type, fewest digits, pattern; where several match, the one nearest to the digits decides

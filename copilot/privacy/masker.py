@@ -18,6 +18,7 @@ _MEMORY = 2
 _HOLD_FROM = 3
 _TOKEN = re.compile(r"【(?P<type>[^#【】]+)#(?P<number>\d+)】")
 _PLAIN_METADATA = frozenset({"agent", "agent_id", "dnis", "direction", "queue", "skill", "language", "protocol", "campaign"})
+_WITHHELD = frozenset({"", "anonymous", "restricted", "private", "unavailable", "unknown", "withheld"})
 _PHONE_METADATA = re.compile(r"ani|from|caller|calling|phone|mobile|msisdn|cli|customer_number", re.IGNORECASE)
 
 
@@ -111,11 +112,19 @@ class Masker:
         return replace(partial, stable=stable, unstable=_replaced(text[cut:], rest).text)
 
     def metadata(self, metadata: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-        """The masked call metadata, and the vault values of its new tokens. A caller's number is masked whole, whatever it looks like."""
+        """The masked call metadata, and the vault values of its new tokens.
+
+        A caller's number (``ani``) and the bank's number of the customer (``customer_id``) are masked whole, whatever they look like.
+        """
         masked = {}
         for key, value in metadata.items():
             if key in _PLAIN_METADATA:
                 masked[key] = value
+            elif key == "customer_id" and value:
+                masked[key] = self._token(Span(0, len(value), "客户号", value, 1.0))
+            elif key == "ani" and not any(char.isdigit() for char in value):
+                known = value.strip().lower() in _WITHHELD
+                masked[key] = value if known else self._token(Span(0, len(value), "手机号", value, 1.0))
             elif _PHONE_METADATA.search(key) and any(char.isdigit() for char in value):
                 number = re.sub(r"\D", "", value)
                 masked[key] = self._token(Span(0, len(value), "手机号", number, 1.0))

@@ -32,9 +32,12 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "audit": {**_all("org_id seq at action prev_hash hash", "internal"), **_all("actor target detail", "sensitive")},
     "calls": {
         **_all(
-            "org_id call_id epoch owner team_id last_seq phase protocol language agent_id started_at duration_ms end_reason", "internal"
+            "org_id call_id epoch owner team_id last_seq phase protocol language agent_id started_at duration_ms end_reason held",
+            "internal",
         ),
         **_all("utterances suggestions suggestions_used alerts intents artifacts", "internal"),
+        **_all("direction dnis skill", "internal"),
+        **_all("ani customer_id", "sensitive"),  # tokens: the values are in the vault
         "external_id": "sensitive",  # the peer's own id may hold a caller's number
     },
     "call_events": _all("org_id call_id seq epoch type schema_version at payload", "internal"),
@@ -56,6 +59,7 @@ EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
     "slot_filled": _all("value spoken", "sensitive"),
     "compliance_alerted": {"quote": "sensitive"},
     "suggestion_offered": _all("title text citations options", "internal"),
+    "call_transferred": {"reason": "sensitive"},
     "suggestion_feedback": _all("text reason", "sensitive"),
 }
 """event type → content field → class. The row of ``call_contents`` carries the highest class of the fields in it."""

@@ -20,9 +20,13 @@ from copilot.store.database import Database, insert_if_new
 from copilot.store.passwords import Passwords
 from copilot.store.people import forget_tokens, load_user, new_token, token_hash, username_key
 
-TicketPurpose = Literal["feed", "audio"]
+TicketPurpose = Literal["feed", "audio", "microphone"]
 SESSION_LIFE = timedelta(hours=12)
-TICKET_LIFE: dict[TicketPurpose, timedelta] = {"feed": timedelta(seconds=30), "audio": timedelta(minutes=5)}
+TICKET_LIFE: dict[TicketPurpose, timedelta] = {
+    "feed": timedelta(seconds=30),
+    "audio": timedelta(minutes=5),
+    "microphone": timedelta(seconds=30),
+}
 FREE_FAILURES = 5
 LONGEST_WAIT_S = 900
 _FORGET_FAILURES = timedelta(hours=1)
@@ -119,7 +123,7 @@ class SqlSignIn:
         return Ticket(ticket=token, expires_in_s=int(life.total_seconds()))
 
     def redeem_ticket(self, ticket: str, purpose: TicketPurpose, origin: str | None, call_id: CallId | None = None) -> User:
-        """Whose ticket it is. A feed ticket works once; an audio ticket until it expires, since players ask in ranges.
+        """Whose ticket it is. It works once; an audio ticket until it expires, since players ask in ranges.
 
         ``origin`` None only where browsers send none (audio of the same origin). Raises Unauthenticated.
         """
@@ -128,7 +132,7 @@ class SqlSignIn:
         with self._database.write() as connection:
             row = connection.execute(sa.select(t.tickets).where(here).with_for_update()).one_or_none()
             origin_fits = row is not None and (origin == row.origin or (origin is None and purpose == "audio"))
-            if row is None or not origin_fits or row.call_id != call_id or (purpose == "feed" and row.used_at is not None):
+            if row is None or not origin_fits or row.call_id != call_id or (purpose != "audio" and row.used_at is not None):
                 raise Unauthenticated("This ticket was used already, has expired or was made for something else; ask for a new one.")
             connection.execute(sa.update(t.tickets).where(table.token_hash == row.token_hash).values(used_at=now))
             return self._active(connection, row.org_id, row.user_id)

@@ -11,7 +11,7 @@ from copilot.domain.errors import ConfigError, RemoteProtocolError
 from copilot.domain.ids import is_call_id
 from streaming.telephony.messages import BAD_PAYLOAD, MAX_METADATA_ENTRIES, language_of
 
-FIELDS: Final = ("call_id", "agent", "customer", "ani", "dnis", "direction", "language")
+FIELDS: Final = ("call_id", "agent", "customer", "customer_id", "ani", "dnis", "skill", "direction", "language")
 """Our names, in the order in which they are kept when there is too much metadata."""
 
 

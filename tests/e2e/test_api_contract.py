@@ -31,7 +31,10 @@ OPEN = {
     ("get", "/api/v1/auth/enrolment/{token}"),
     ("post", "/api/v1/auth/enrol"),
 }
-BY_KEY = {("post", "/api/v1/telephony/calls"), ("post", "/api/v1/telephony/calls/{call_id}/pause")}
+BY_KEY = {
+    ("post", "/api/v1/telephony/calls"),
+    *(("post", f"/api/v1/telephony/calls/{{call_id}}/{what}") for what in ("pause", "hold", "resume", "transfer", "end")),
+}
 """For telephone systems: an integration's key opens them, a person's session does not."""
 ROUTES = sorted((method, path) for path, methods in OPENAPI["paths"].items() for method in methods)
 PARAMETERS = {
@@ -48,6 +51,7 @@ BODIES = {
     "/api/v1/tickets": {"purpose": "feed"},
     "/api/v1/telephony/calls": {"legs": [{"channel": "customer"}]},
     "/api/v1/telephony/calls/{call_id}/pause": {"paused": True},
+    "/api/v1/telephony/calls/{call_id}/transfer": {"agent": "somebody"},
     "/api/v1/calls/{call_id}/feedback": {"suggestion_id": "s1", "action": "used"},
 }
 

@@ -83,6 +83,17 @@ class FakeHandle:
     async def degraded(self, part: str, state: str, reason: str) -> None:
         self.told.append(("degraded", part, state, reason))
 
+    async def hold(self, *, held: bool, at_ms: int) -> None:
+        self.told.append(("held" if held else "resumed", at_ms))
+
+    async def transfer(self, agent: str, *, at_ms: int, reason: str) -> None:
+        if agent == "nobody":
+            raise NotFound("There is no agent with this username.")
+        self.told.append(("transferred", agent, at_ms, reason))
+
+    async def note(self, action: str) -> None:
+        self.told.append(("noted", action))
+
     async def end(self, reason: str, duration_ms: int) -> None:
         assert self.ended is None, "a call ends once"
         self.ended = (reason, duration_ms)

@@ -32,6 +32,10 @@ EVENTS: list[ev.CallEvent] = [
         language="zh",
         started_at=AT,
         agent_id="u1",
+        ani="【手机号#1】",
+        dnis="95588",
+        customer_id="【客户号#1】",
+        skill="loans",
         metadata={"ani": "【手机号#1】"},
     ),
     ev.UtteranceFinal(
@@ -72,6 +76,9 @@ EVENTS: list[ev.CallEvent] = [
     ev.SuggestionFeedback(suggestion_id="s1", action="edited", user_id="u1", text="好", reason="太长"),
     ev.MediaGapRecorded(channel="customer", start_ms=10, duration_ms=20, reason="lost"),
     ev.Degraded(part="retrieval", state="down", reason="timeout"),
+    ev.CallHeld(at_ms=100),
+    ev.CallResumed(at_ms=900),
+    ev.CallTransferred(agent_id="u2", from_agent_id="u1", at_ms=1000, reason="转专席"),
     ev.CallEnded(reason="hangup", duration_ms=2000),
     ev.ArtifactReady(kind="qa", version=1),
     ev.ArtifactFailed(kind="qa", reason="model"),
@@ -207,3 +214,18 @@ def test_the_published_schema_accepts_what_we_write() -> None:
         jsonschema.validate({"seq": 1}, {"$ref": "#/$defs/EventEnvelope", "$defs": schema["$defs"]})
     for artifact in ARTIFACTS:
         jsonschema.validate(codec.encode_artifact(artifact), {"$ref": "#/$defs/Artifact", "$defs": schema["$defs"]})
+
+
+def test_a_call_started_before_there_were_typed_fields_gets_them_from_its_metadata():
+    old = {
+        "type": "call_started", "external_id": "x", "protocol": "raw", "legs": [], "language": "zh", "started_at": "2026-03-01T09:30:00Z",
+        "agent_id": None, "direction": "inbound",
+        "metadata": {"ani": "【手机号#1】", "dnis": "95588", "skill": "cards", "customer_id": "C-1"},
+    }  # fmt: skip
+    lifted = codec.decode_event(old, 1)
+    assert isinstance(lifted, ev.CallStarted)
+    assert (lifted.ani, lifted.dnis, lifted.skill) == ("【手机号#1】", "95588", "cards")
+    assert lifted.customer_id == "", "it was not masked whole then"
+    clear = codec.decode_event({**old, "metadata": {"ani": "anonymous"}}, 1)
+    assert isinstance(clear, ev.CallStarted)
+    assert clear.ani == ""

@@ -121,6 +121,13 @@ def test_metadata_masks_the_caller_but_not_the_agent() -> None:
     assert secrets["【手机号#1】"] == "02187654321"
 
 
+def test_a_customers_number_and_a_withheld_one() -> None:
+    masked, secrets = Masker().metadata({"customer_id": "C-7788", "ani": "sip:wang@bank.example", "skill": "cards"})
+    assert masked == {"customer_id": "【客户号#1】", "ani": "【手机号#1】", "skill": "cards"}
+    assert secrets == {"【客户号#1】": "C-7788", "【手机号#1】": "sip:wang@bank.example"}
+    assert Masker().metadata({"ani": "Anonymous", "customer_id": ""}) == ({"ani": "Anonymous", "customer_id": ""}, {})
+
+
 def shown(masker: Masker, text: str, cut: int | None = None) -> str:
     cut = len(text) if cut is None else cut
     masked = masker.partial(partial(text[:cut], text[cut:]))

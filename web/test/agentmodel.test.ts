@@ -165,6 +165,28 @@ it('a new live call comes to the front only when the one before has ended', asyn
   model.stop();
 });
 
+it('a call that went to another agent leaves nothing on the page', async () => {
+  const { app, said } = fakeApp();
+  const model = new AgentModel(app);
+  const socket = await online(model);
+  for (const other of ['a', 'b']) {
+    socket.say({ type: 'call_opened', call: { ...call, call_id: other, phase: 'live' } });
+    socket.say({ type: 'event', call_id: other, envelope: { ...(log[0] as EventEnvelope), call_id: other } });
+  }
+  socket.say({ type: 'secrets', call_id: 'a', values: { '【手机号#1】': '13800138000' } });
+  expect(model.currentId.value).toBe('a');
+  socket.say({ type: 'call_released', call_id: 'a', reason: 'transferred' });
+  expect([...model.calls.value.keys()]).toEqual(['b']);
+  expect(model.currentId.value).toBe('b');
+  expect(said).toEqual(['call.transferred']);
+  socket.say({ type: 'call_released', call_id: 'b', reason: 'out_of_scope' });
+  expect(model.current.value).toBeNull();
+  expect(said).toEqual(['call.transferred']);
+  socket.onclose?.({ code: 1006 });
+  expect((await reconnected()).sent[0]).toMatchObject({ type: 'hello', resume: {} });
+  model.stop();
+});
+
 it('people start where they work', () => {
   expect(homeOf(['agent'])).toBe('/agent');
   expect(homeOf(['agent', 'team_lead'])).toBe('/calls');

@@ -113,6 +113,19 @@ describe('redaction', () => {
   });
 });
 
+it('knows who holds the call and when it is on hold', () => {
+  const { log: moved, call } = readLog('held-transferred');
+  const at = (n: number) => foldLog(call.org_id, call.call_id, moved.slice(0, n)).call;
+  expect([2, 3, 4, 5, 6, 7].map((n) => [at(n).held, at(n).agent_id])).toEqual([
+    [false, 'u-lin'],
+    [true, 'u-lin'],
+    [false, 'u-lin'],
+    [true, 'u-lin'],
+    [true, 'u-zhou'],
+    [false, 'u-zhou'],
+  ]);
+});
+
 it('refuses an event of another call', () => {
   expect(() => applyEvent(emptyState('hesui', 'x'), log[0] as EventEnvelope)).toThrow('another call');
 });

@@ -57,6 +57,18 @@ class CallHandle(Protocol):
         """Says that a part stopped (``down``) or resumed (``up``) helping: ``recognition``, ``recording``."""
         ...
 
+    async def hold(self, *, held: bool, at_ms: int) -> None:
+        """The customer is on hold from this media time, or no longer. Without effect when it is so already. Raises NotFound, Conflict."""
+        ...
+
+    async def transfer(self, agent: str, *, at_ms: int, reason: str) -> None:
+        """The call is ``agent``'s (a username) from here on. Without effect when it is so already. Raises NotFound, Conflict."""
+        ...
+
+    async def note(self, action: str) -> None:
+        """The telephone system did ``action`` to this call by its key: one line in the audit trail."""
+        ...
+
     async def end(self, reason: str, duration_ms: int) -> None:
         """The call is over; after-call work is queued in the same transaction. Idempotent."""
         ...

@@ -170,11 +170,17 @@ function CallBar({ model, state, now }: { model: AgentModel; state: CallState | 
           <span class={`phase ${state.call.phase}`} data-testid="call-phase" data-phase={state.call.phase}>
             <i aria-hidden="true" /> {t(`call.${state.call.phase}`)}
           </span>
+          {state.call.held && (
+            <span class="pill held" role="status" data-testid="call-held">
+              {t('call.held')}
+            </span>
+          )}
           <span class="num timer" role="timer" aria-label={t('call.duration')}>
             {clock(elapsed)}
           </span>
           <span class="caller">
             {customerName(state) ?? t('call.unknown')}
+            <CallFacts state={state} />
             {state.call.phase === 'ended' && state.call.end_reason !== '' && (
               <span class="dim"> · {app.word(`call.end.${state.call.end_reason}`, state.call.end_reason)}</span>
             )}
@@ -216,9 +222,38 @@ function CallBar({ model, state, now }: { model: AgentModel; state: CallState | 
 /** What the telephony side said about the caller, already masked. */
 function customerName(state: CallState): string | null {
   const { metadata, call } = state;
-  const name = metadata.customer_name ?? metadata.customer ?? metadata.ani ?? metadata.from ?? '';
-  const shown = name.replace(/【([^【】#]+)#\d+】/gu, (token, label: string) => state.secrets[token] ?? label);
-  return shown || call.external_id || null;
+  const name = metadata.customer_name ?? metadata.customer ?? (call.ani || metadata.from || '');
+  return spelt(name, state.secrets) || call.external_id || null;
+}
+
+/** Tokens as their values where this feed has them, else as the kind of thing they stand for. */
+function spelt(text: string, secrets: Readonly<Record<string, string>>): string {
+  return text.replace(/【([^【】#]+)#\d+】/gu, (token, label: string) => secrets[token] ?? label);
+}
+
+/** Direction, the number that was dialled, the skill, the bank's number of the customer: what the telephone system knows beforehand. */
+function CallFacts({ state }: { state: CallState }) {
+  const t = useApp().t.value;
+  const { call } = state;
+  const facts: ['direction' | 'skill' | 'dnis' | 'customer_id', string][] = [
+    ['direction', call.direction === 'outbound' ? t('call.direction.outbound') : ''],
+    ['skill', call.skill],
+    ['dnis', call.dnis],
+    ['customer_id', spelt(call.customer_id, state.secrets)],
+  ];
+  return (
+    <>
+      {facts.map(
+        ([name, value]) =>
+          value !== '' && (
+            <span key={name} class="dim" data-testid={`call-${name}`} title={t(`call.fact.${name}`)}>
+              {' '}
+              · {value}
+            </span>
+          ),
+      )}
+    </>
+  );
 }
 
 function Degraded({ state }: { state: CallState }) {

@@ -114,6 +114,9 @@ export class AgentModel {
         if (before !== undefined) this.#put(applyEphemeral(before, message));
         break;
       }
+      case 'call_released':
+        this.#release(message.call_id, message.reason === 'transferred');
+        break;
       case 'problem':
         this.#app.say(message.detail || message.title);
         break;
@@ -212,6 +215,21 @@ export class AgentModel {
     } catch (error) {
       this.#app.say(this.#app.describe(error));
     }
+  }
+
+  /** The call is not this agent's any more: nothing of it stays on the page, the values of its tokens least of all. */
+  #release(callId: string, transferred: boolean): void {
+    this.feed.forget(callId);
+    if (!this.calls.value.has(callId)) return;
+    const next = new Map(this.calls.value);
+    next.delete(callId);
+    this.calls.value = next;
+    if (transferred) this.#app.say(this.#app.t.value('call.transferred'));
+    if (this.currentId.value !== callId) return;
+    this.currentId.value = null;
+    this.deck.value = emptyDeck;
+    const other = this.live.value[0];
+    if (other !== undefined) this.select(other.call.call_id);
   }
 
   #put(state: CallState): void {

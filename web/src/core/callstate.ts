@@ -110,7 +110,7 @@ export function rewrite(state: CallState, envelopes: readonly EventEnvelope[]): 
 /** Applies an ephemeral message. None of them touches the durable part. */
 export function applyEphemeral(
   state: CallState,
-  message: Exclude<CallMessage, { type: 'event' | 'call_opened' }>,
+  message: Exclude<CallMessage, { type: 'event' | 'call_opened' | 'call_released' }>,
 ): CallState {
   switch (message.type) {
     case 'partial': {

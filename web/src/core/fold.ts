@@ -14,6 +14,12 @@ export function emptyCall(orgId: string, callId: string): Call {
     protocol: '',
     language: '',
     agent_id: null,
+    direction: 'inbound',
+    ani: '',
+    dnis: '',
+    customer_id: '',
+    skill: '',
+    held: false,
     started_at: null,
     duration_ms: 0,
     end_reason: '',
@@ -37,6 +43,11 @@ export function applyToCall(before: Call, envelope: EventEnvelope): Call {
       call.protocol = event.protocol;
       call.language = event.language;
       call.agent_id = event.agent_id;
+      call.direction = event.direction;
+      call.ani = event.ani;
+      call.dnis = event.dnis;
+      call.customer_id = event.customer_id;
+      call.skill = event.skill;
       call.started_at = event.started_at;
       break;
     case 'utterance_final':
@@ -58,8 +69,18 @@ export function applyToCall(before: Call, envelope: EventEnvelope): Call {
     case 'compliance_alerted':
       call.alerts += 1;
       break;
+    case 'call_held':
+      call.held = call.phase !== 'ended';
+      break;
+    case 'call_resumed':
+      call.held = false;
+      break;
+    case 'call_transferred':
+      call.agent_id = event.agent_id;
+      break;
     case 'call_ended':
       call.phase = 'ended';
+      call.held = false;
       call.end_reason = event.reason;
       call.duration_ms = Math.max(call.duration_ms, event.duration_ms);
       break;

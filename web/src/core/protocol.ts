@@ -32,7 +32,9 @@ export type CallMessage =
   | { type: 'partial'; call_id: string; partial: TranscriptPartial }
   | { type: 'speech'; call_id: string; channel: Channel; speaking: boolean; at_ms: number }
   | { type: 'reply_delta'; call_id: string; suggestion_id: string; text: string }
-  | { type: 'secrets'; call_id: string; values: Record<string, string> };
+  | { type: 'secrets'; call_id: string; values: Record<string, string> }
+  /** This screen is to forget the call: it was given to another agent, or may not be seen any more. */
+  | { type: 'call_released'; call_id: string; reason: 'transferred' | 'out_of_scope' };
 
 export type ServerMessage =
   | { type: 'welcome'; user: User; server_time: string; heartbeat_s: number }

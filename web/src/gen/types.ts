@@ -141,17 +141,23 @@ export interface AsrTimings {
 export interface Call {
   agent_id: string | null;
   alerts: number;
+  ani: string;
   artifacts: string[];
   call_id: string;
+  customer_id: string;
+  direction: 'inbound' | 'outbound';
+  dnis: string;
   duration_ms: number;
   end_reason: string;
   external_id: string;
+  held: boolean;
   intents: string[];
   language: string;
   last_seq: number;
   org_id: string;
   phase: 'new' | 'live' | 'ended';
   protocol: string;
+  skill: string;
   started_at: string | null;
   suggestions: number;
   suggestions_used: number;
@@ -162,9 +168,26 @@ export interface CallEnded {
   reason: 'hangup' | 'peer_closed' | 'error' | 'interrupted' | 'duplicate';
   type: 'call_ended';
 }
+/**
+ * The agent put the customer on hold at this media time. The media clock runs on.
+ */
+export interface CallHeld {
+  at_ms: number;
+  type: 'call_held';
+}
+/**
+ * The hold is over.
+ */
+export interface CallResumed {
+  at_ms: number;
+  type: 'call_resumed';
+}
 export interface CallStarted {
   agent_id: string | null;
+  ani: string;
+  customer_id: string;
   direction: 'inbound' | 'outbound';
+  dnis: string;
   external_id: string;
   integration: string;
   language: string;
@@ -173,6 +196,7 @@ export interface CallStarted {
     [k: string]: string;
   };
   protocol: string;
+  skill: string;
   started_at: string;
   type: 'call_started';
 }
@@ -183,6 +207,16 @@ export interface LegFormat {
   channel: 'customer' | 'agent' | 'mixed';
   encoding: 'pcm_s16le' | 'pcmu' | 'pcma';
   sample_rate_hz: number;
+}
+/**
+ * The call belongs to ``agent_id`` from here on: to that agent's screen, and to nobody else's vault.
+ */
+export interface CallTransferred {
+  agent_id: string;
+  at_ms: number;
+  from_agent_id: string | null;
+  reason: string;
+  type: 'call_transferred';
 }
 export interface ChecklistTicked {
   checklist_id: string;
@@ -251,6 +285,9 @@ export interface EventEnvelope {
     | SuggestionFeedback
     | MediaGapRecorded
     | Degraded
+    | CallHeld
+    | CallResumed
+    | CallTransferred
     | CallEnded
     | ArtifactReady
     | ArtifactFailed

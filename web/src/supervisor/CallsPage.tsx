@@ -138,6 +138,7 @@ export function CallsPage() {
                 <tr>
                   <th scope="col">{t('calls.col.time')}</th>
                   <th scope="col">{t('calls.col.agent')}</th>
+                  <th scope="col">{t('calls.col.line')}</th>
                   <th scope="col" class="right">
                     {t('calls.col.duration')}
                   </th>
@@ -189,6 +190,11 @@ export function agentName(call: Call & { agent_name?: string }, fallback: string
   return call.agent_id.length > 12 ? `${call.agent_id.slice(0, 8)}…` : call.agent_id;
 }
 
+/** Which way and by which line a call came. The caller's number is not for lists. */
+export function lineOf(call: Call, outbound: string): string {
+  return [call.direction === 'outbound' ? outbound : '', call.skill, call.dnis].filter((s) => s !== '').join(' · ');
+}
+
 function Row({
   call,
   artifacts,
@@ -222,6 +228,7 @@ function Row({
         </Link>
       </td>
       <td title={call.agent_id ?? undefined}>{agentName(call, t('calls.noagent'))}</td>
+      <td data-testid="call-line">{lineOf(call, t('call.direction.outbound')) || <span class="dim">–</span>}</td>
       <td class="num right">{clock(call.duration_ms)}</td>
       <td class="wrap">
         {call.intents.slice(0, 3).map((i) => (
@@ -251,7 +258,7 @@ function Row({
       </td>
       <td>
         <span class={`phase ${call.phase}`}>
-          <i aria-hidden="true" /> {t(`call.${call.phase}`)}
+          <i aria-hidden="true" /> {t(call.held ? 'call.held' : `call.${call.phase}`)}
         </span>
       </td>
     </tr>

@@ -80,6 +80,8 @@ export class CallModel {
   #receive(message: ServerMessage): void {
     const before = this.state.value;
     if (before === null || !('call_id' in message) || message.call_id !== this.#callId) return;
+    // What is shown stays shown; nothing more of it comes.
+    if (message.type === 'call_released') return;
     if (message.type !== 'event') {
       this.state.value = applyEphemeral(before, message);
       return;

@@ -1,0 +1,155 @@
+"""A page with a microphone: what its handshake must hold, and that its ticket makes it nobody but its user."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from copilot.domain.errors import Unauthenticated
+from copilot.store.signin import SqlSignIn
+from streaming.browser import TicketHolder
+from streaming.gateway import Gateway
+from streaming.handshake import BrowserTicket, Refusal, browser_ticket
+from tests.fakes.stores import ORG, make_store, sqlite_url
+from tests.fakes.telephony_bench import TelephonyBench
+
+PAGE = "https://bank.example"
+OFFER = {"sec-websocket-protocol": "pangting.raw.v1, pangting.ticket.T-1_x", "origin": PAGE}
+START = {"type": "start", "call_id": "pbx-call-1", "channels": ["customer"], "encoding": "pcm_s16le", "sample_rate": 16000}
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def test_a_pages_offer_is_understood():
+    assert browser_ticket("/v1/raw", OFFER) == BrowserTicket(ticket="T-1_x", origin=PAGE)
+    assert "T-1_x" not in repr(browser_ticket("/v1/raw", OFFER))
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": PAGE}, {"sec-websocket-protocol": "pangting.raw.v1", "origin": PAGE}])
+def test_a_request_without_a_ticket_is_not_a_pages(headers):
+    assert browser_ticket("/v1/raw", headers) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("/v1/raw?x=1", {}),
+        ("/v1/raw/pbx", {}),
+        ("/v1/twilio", {}),
+        ("/v1/raw", {"origin": "null"}),
+        ("/v1/raw", {"origin": None}),
+        ("/v1/raw", {"authorization": "Bearer k"}),
+        ("/v1/raw", {"x-api-key": "k"}),
+        ("/v1/raw", {"sec-websocket-protocol": "pangting.ticket.T"}),
+        ("/v1/raw", {"sec-websocket-protocol": "pangting.raw.v1, pangting.ticket."}),
+        ("/v1/raw", {"sec-websocket-protocol": "pangting.raw.v1, pangting.ticket.A, pangting.ticket.B"}),
+    ],
+)
+def test_an_offer_that_is_not_exactly_so_is_refused(path, changes):
+    headers = {name: value for name, value in (OFFER | changes).items() if value is not None}
+    refusal = browser_ticket(path, headers)
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 401
+    assert "T-1_x" not in refusal.sentence
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=20))
+def test_no_header_gets_through_without_an_origin_and_one_ticket(offered, origin, path):
+    found = browser_ticket("/v1/" + path, {"sec-websocket-protocol": offered, "origin": origin})
+    if isinstance(found, BrowserTicket):
+        assert path == "raw"
+        assert found.ticket
+        assert found.origin not in ("", "null")
+
+
+class Tickets:
+    """Two people with a ticket each; a ticket works once and from its page."""
+
+    def __init__(self) -> None:
+        self.left = {"t-lin": "lin", "t-lin-2": "lin", "t-zhou": "zhou"}
+
+    async def redeem(self, ticket, origin):
+        name = self.left.pop(ticket, None) if origin == PAGE else None
+        if name is None:
+            raise Unauthenticated("This ticket was used already.")
+        return TicketHolder(org_id="org", user_id=f"u-{name}", username=name)
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    bench = TelephonyBench(tmp_path, browser_calls=1)
+    bench.gateway = Gateway(bench.gateway._config, bench.gateway._services, Tickets().redeem)
+    async with bench.running():
+        yield bench
+
+
+def page(bench, ticket, origin=PAGE, path="/v1/raw"):
+    return connect(bench.url(path), subprotocols=["pangting.raw.v1", f"pangting.ticket.{ticket}"], origin=origin, proxy=None)
+
+
+async def begun(websocket, **changes):
+    await websocket.send(json.dumps(START | changes))
+    return json.loads(await websocket.recv())
+
+
+@pytest.mark.anyio
+async def test_the_call_is_its_users_whatever_the_page_says(bench):
+    async with page(bench, "t-lin") as websocket:
+        assert websocket.subprotocol == "pangting.raw.v1", "the ticket is not said back"
+        answer = await begun(websocket, metadata={"agent": "zhou"})
+        assert answer["type"] == "started"
+        assert answer["call_id"].startswith("browser-"), "a page cannot name, and so not take over, a call"
+        handle = bench.sink.calls[answer["call_id"]]
+        assert handle.start.metadata["agent"] == "lin"
+        assert (handle.integration.org_id, handle.integration.name) == ("org", "browser:u-lin")
+        async with page(bench, "t-lin-2") as second:
+            assert (await begun(second))["type"] == "error", "one call at once for each person"
+        async with page(bench, "t-zhou") as other:
+            refused = await begun(other, resume=True, call_id=answer["call_id"])
+            assert refused.get("call_id") != answer["call_id"], "nobody resumes another person's call"
+
+
+@pytest.mark.anyio
+async def test_a_ticket_works_once_from_its_own_page_and_only_there(bench):
+    for ticket, origin in (("wrong", PAGE), ("t-zhou", "https://evil.example")):
+        with pytest.raises(InvalidStatus) as refused:
+            await page(bench, ticket, origin)
+        assert refused.value.response.status_code == 401
+    async with page(bench, "t-lin"):
+        pass
+    with pytest.raises(InvalidStatus) as refused:
+        await page(bench, "t-lin")
+    assert refused.value.response.status_code == 401
+    assert [reason[:3] for _, reason in bench.sink.audits] == ["401", "401", "401"]
+
+
+@pytest.mark.anyio
+async def test_pages_are_not_admitted_unless_the_operator_says_so(tmp_path):
+    bench = TelephonyBench(tmp_path)
+    async with bench.running():
+        with pytest.raises(InvalidStatus) as refused:
+            await page(bench, "t-lin")
+        assert refused.value.response.status_code == 403
+
+
+def test_a_microphones_ticket_opens_nothing_else_and_once(tmp_path):
+    store = make_store(sqlite_url(tmp_path), tmp_path)
+    store.people.ensure_org(ORG)
+    user = store.people.create_user(ORG, "lin", "Lin", frozenset({"agent"}))
+    signin: SqlSignIn = store.signin
+    ticket = signin.issue_ticket(user, "microphone", PAGE).ticket
+    for purpose, origin in (("feed", PAGE), ("audio", PAGE), ("microphone", "https://evil.example"), ("microphone", None)):
+        with pytest.raises(Unauthenticated):
+            signin.redeem_ticket(ticket, purpose, origin)
+    assert signin.redeem_ticket(ticket, "microphone", PAGE).user_id == user.user_id
+    with pytest.raises(Unauthenticated):
+        signin.redeem_ticket(ticket, "microphone", PAGE)
+    store.close()
