@@ -120,7 +120,7 @@ class FakeSink:
         return handle
 
     async def resume_call(self, start: CallStart, integration: Integration) -> Resumption:
-        raise NotFound("There is no such call to resume.")
+        raise NotFound("There is no such call to resume: it has ended, so begin a new one with another call_id.")
 
     async def audit_refusal(self, integration: Integration | None, remote: str, reason: str) -> None:
         assert remote

@@ -126,6 +126,7 @@ class Bench:
             masker=Masker,
             find_agent=find_agent,
             audit=audit,
+            past=lambda _org, _call: give(([], {})),
         )
         self.context = SimpleNamespace(calls=self.store.calls, bus=self.bus, metrics=metrics, clock=SystemClock(), heartbeat_s=3600)
 
