@@ -54,7 +54,7 @@ def test_the_recordings_are_those_of_the_manifest_and_of_other_voices_in_each_se
 
 
 def test_mulaw_steps_give_back_what_mulaw_carries():
-    samples = decode(bytes(range(256)), "mulaw")
+    samples = decode(bytes(range(256)), "pcmu")
     steps = to_steps(samples)
     assert np.array_equal(from_steps(steps), samples)
     assert sorted(set(steps.tolist())) == list(range(-127, 128))
