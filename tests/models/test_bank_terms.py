@@ -23,12 +23,12 @@ def test_terms_survive_and_nothing_else_becomes_one(recognizer, vad):
         terms=tuple(term.text for term in lexicon),
     )
     clips = load_clips(FOLDER, "test")
-    with_terms = [clip for clip in clips if clip.sentence.terms][::9][:18]
-    without = [clip for clip in clips if not clip.sentence.terms][::11][:12]
-    assert len(with_terms) + len(without) >= 24
+    with_terms = [clip for clip in clips if clip.sentence.terms][::12][:14]
+    without = [clip for clip in clips if not clip.sentence.terms][::20][:10]
+    assert len(with_terms) + len(without) >= 22
     outcomes = measure([*with_terms, *without], bench, ["plain", "both"], workers=recognizer.workers)
     plain, both = summarise(outcomes["plain"]), summarise(outcomes["both"])
     print(f"recall {plain.recall.value:.2f} → {both.recall.value:.2f}; false corrections {both.false_corrections.count}")
-    assert both.recall.value >= 0.7
-    assert both.recall.value >= plain.recall.value + 0.1
+    assert both.recall.value >= 0.6
+    assert both.recall.value >= plain.recall.value + 0.2
     assert both.false_corrections.count == 0
