@@ -369,7 +369,9 @@ async def test_a_batch_that_timed_out_is_asked_again_and_its_audio_is_not_lost()
         stats = dispatcher.stats()
         assert (stats.failed, stats.finals) == (1, 1)
         first, again = engine.finals
-        assert first == again, "the same audio"
+        # The first may have been begun ahead of the endpoint, with less of the tail.
+        assert again.startswith(first), "the same audio"
+        assert not any(again[len(first) :]), "and silence"
     finally:
         engine.let_go.set()
         await dispatcher.stop()
