@@ -135,7 +135,7 @@ class AsrSettings(_Section):
     max_batch: int = Field(0, ge=0, description="Most windows decoded together; 0: by engine and device (2 on a CPU, 16 on a GPU).")
     flash_attention: bool = Field(False, description="FlashAttention 2 on the GPU; only builds of CTranslate2 that have it.")
     language: Literal["zh", "en"] = Field("zh", description="Language of a call when neither the peer nor its integration says.")
-    beam_size: int = Field(2, ge=1, le=10, description="Beam of the finals; partials are greedy.")
+    beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
     endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
     max_channels: int = Field(0, ge=0, description="Most live channels admitted; 0: by measured capacity.")
 

@@ -263,7 +263,6 @@ def pipeline_config(settings: Settings) -> PipelineConfig:
         pre_roll_ms=600,
         tail_ms=min(450, asr.endpoint_ms),
         first_partial_ms=400,
-        context_chars=40,
         final_beam=asr.beam_size,
     )
 
