@@ -271,8 +271,8 @@ class Schedule:
         """Of all decoders: measured over the running calls if there are a few, else as configured."""
         usual = self.config.new_call_decoders / self.config.decoders
         calls = channels / self.config.new_call_channels
-        # Calls that have only been silent so far are no measure: hence the least.
-        return usual if calls < 2 else max(0.1 * usual, self.load(now_ms) / calls)
+        # Calls that have only been silent so far are no measure, nor are a few busy ones: hence the bounds.
+        return usual if calls < 2 else min(usual, max(0.1 * usual, self.load(now_ms) / calls))
 
     def _tick(self, now_ms: float) -> None:
         """Exponentially weighted utilisation; between two events the number of busy decoders is constant."""
