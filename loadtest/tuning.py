@@ -62,7 +62,7 @@ TRIALS = (
     Trial(name="greedy", beam=1),
     Trial(name="saving 1: beam 2, from 8 s", economy=1),
     Trial(name="saving 2: greedy, from 6 s", economy=2),
-    Trial(name="no text before", change=lambda config: replace(config, context_chars=0)),
+    Trial(name="40 characters of text before", change=lambda config: replace(config, context_chars=40)),
     Trial(name="endpoint 300 ms", change=_endpoint(300)),
     Trial(name="endpoint 450 ms", change=_endpoint(450)),
     Trial(name="endpoint 800 ms", change=_endpoint(800)),
