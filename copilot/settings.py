@@ -78,6 +78,12 @@ class IntegrationSettings(_Section):
 class TelephonySettings(_Section):
     host: str = Field("127.0.0.1", description="Address the telephony websocket server listens on.")
     port: int = Field(8765, ge=0, le=65535, description="Port of the telephony websocket server (0: any free one).")
+    public_url: str = Field(
+        "",
+        pattern=r"^(wss?://[^\s?#]+)?$",
+        description="How pages with a microphone reach this server, e.g. wss://pangting.bank.example, to which /v1/raw is added; empty: "
+        "the host of server.public_url if that is https, else ws:// with the host of the page and the port above.",
+    )
     audiosocket_port: int = Field(9092, ge=0, le=65535, description="TCP port for AudioSocket, if an integration speaks it (0: any).")
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses or CIDR ranges of proxies whose headers are believed.")
     client_cert_header: str = Field("", description="Header in which a trusted proxy names the client certificate it verified.")

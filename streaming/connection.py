@@ -21,6 +21,7 @@ from streaming.handshake import IntegrationConfig
 from streaming.seat import Seat
 from streaming.telephony.auto import AutoProtocol
 from streaming.telephony.mapping import mapped
+from streaming.telephony.messages import TRY_AGAIN_LATER
 from streaming.telephony.protocol import TelephonyProtocol
 from streaming.wire import Wire, WireClosed
 
@@ -35,7 +36,6 @@ log = structlog.get_logger(__name__)
 NORMAL: Final = 1000
 INTERNAL: Final = 1011
 RESTART: Final = 1012
-TRY_AGAIN_LATER: Final = 1013
 NOT_ANNOUNCED: Final = 4403
 NOTHING_TO_RESUME: Final = 4404
 TIMED_OUT: Final = 4408
@@ -269,9 +269,12 @@ class Connection:
 
     def _mapped(self, start: CallStart) -> CallStart:
         if self.integration.agent:
-            # A page names neither its agent nor its call: the id of another call would take that call over.
+            # A page names neither its agent nor its call, since the id of another call would take that call over. It says which call it
+            # goes on with: only one of its own person's is found, because their integration is nobody else's.
             metadata = {**start.metadata, "agent": self.integration.agent}
-            return replace(start, external_id=f"browser-{uuid4().hex}", metadata=metadata)
+            resumes = self._parser.resumes_at is not None
+            external_id = start.external_id if resumes else f"browser-{uuid4().hex}"
+            return replace(start, external_id=external_id, metadata=metadata)
         return mapped(start, self.integration.metadata_keys, uuid4().hex)
 
     async def _take(self, event: TelephonyEvent) -> None:

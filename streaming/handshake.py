@@ -112,9 +112,15 @@ class Refusal:
 
     @property
     def told_in_protocol(self) -> bool:
-        """AudioHook peers want to hear ``disconnect`` with the reason ``unauthorized``: an HTTP status looks like a network fault."""
+        """To some an HTTP status looks like a network fault.
+
+        AudioHook peers want to hear ``disconnect`` with the reason ``unauthorized``; a page cannot read why its handshake failed, and must
+        not take a full server for an absent one.
+        """
         known = self.integration
-        return known is not None and known.protocol == "audiohook" and self.status in (401, 403)
+        if known is None:
+            return False
+        return self.status in (429, 503) if known.agent else known.protocol == "audiohook" and self.status in (401, 403)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

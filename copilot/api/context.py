@@ -40,9 +40,21 @@ class RecordingReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageCalls:
+    """Whether people may call from a page with a microphone, and where the page connects to."""
+
+    calls_each: int
+    """Calls each person may have at once; 0: pages cannot call."""
+    setting: str
+    """The setting that says so."""
+    url: str
+    """Websocket address of the raw protocol; empty when pages cannot call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows;
-    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``."""
+    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``; ``page_calls(host)`` what a page may that reached us as ``host``."""
 
     people: SqlPeople
     signin: SqlSignIn
@@ -56,6 +68,7 @@ class ApiContext:
     articles: Callable[[OrgId], ArticleStore]
     status: Callable[[], Json]
     telephony: Any
+    page_calls: Callable[[str], PageCalls]
     metrics: Metrics
     render_metrics: Callable[[], bytes]
     web_dir: Path

@@ -21,7 +21,7 @@ from copilot.assembly import engines
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings
-from copilot.assembly.telephony import TelephoneSystems
+from copilot.assembly.telephony import TelephoneSystems, page_calls
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
@@ -346,6 +346,7 @@ class Server:
             articles=self.store.articles,
             status=self.status,
             telephony=self._telephone_systems,
+            page_calls=lambda host: page_calls(self.settings, self.telephony_port, host),
             metrics=self.metrics,
             render_metrics=self._render_metrics,
             web_dir=WEB_DIR,

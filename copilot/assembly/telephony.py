@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from copilot.assembly import engines
 from copilot.domain.errors import ConfigError, CopilotError, Forbidden, Overloaded, Unauthenticated
@@ -15,6 +16,7 @@ from copilot.settings import IntegrationSettings, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from copilot.api.context import PageCalls
     from copilot.api.telephony import AnnouncedCall, Asking, CallToCome
     from copilot.domain.clock import Clock
     from copilot.domain.knowledge import BankTerm
@@ -144,6 +146,26 @@ class Pipelines:
             finish=finish,
             after=wanted.after,
         )
+
+
+def page_calls(settings: Settings, port: int, host: str) -> PageCalls:
+    """What a page may that reached the API as ``host``; ``port`` is the one the telephony server listens on."""
+    from copilot.api.context import PageCalls
+    from streaming.handshake import BROWSER_PATH
+
+    telephony = settings.telephony
+    public = urlsplit(settings.server.public_url)
+    if telephony.public_url:
+        base = telephony.public_url.rstrip("/")
+    elif public.scheme == "https":
+        base = f"wss://{public.netloc}"
+    else:
+        base = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    return PageCalls(
+        calls_each=telephony.browser_calls,
+        setting="telephony.browser_calls",
+        url=base + BROWSER_PATH if telephony.browser_calls else "",
+    )
 
 
 def build_gateway(

@@ -358,9 +358,7 @@ class AudioHookProtocol(ListenOnly):
         if audio is None:
             return []
         missing = end - (self._base + audio.next_sample - audio.skip_samples)
-        known = min(max(missing, 0), audio.skip_samples)
-        audio.skip_samples -= known
-        return [*audio.gap(missing - known, reason)] if missing > known else []
+        return [*audio.gap(missing, reason)] if missing > 0 else []
 
     @property
     def _base_ms(self) -> int:

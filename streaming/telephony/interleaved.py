@@ -46,7 +46,12 @@ class InterleavedAudio:
         ]
 
     def gap(self, samples: int, reason: Literal["lost", "paused", "silence_suppressed", "reconnect"]) -> list[MediaGap]:
-        """Moves the clock of every leg over audio that is missing."""
+        """Moves the clock of every leg over audio that is missing; one that the peer repeats is dropped like repeated audio."""
+        skipped = min(self.skip_samples, samples)
+        self.skip_samples -= skipped
+        samples -= skipped
+        if not samples:
+            return []
         start = self._advance(samples)
         return [MediaGap(channel=leg.channel, start_sample=start, samples=samples, reason=reason) for leg in self.legs]
 

@@ -21,6 +21,7 @@ PROTOCOL_VIOLATION = 1002
 UNSUPPORTED = 1003
 BAD_PAYLOAD = 1007
 TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
 
 
 def parse_object(text: str) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _audiohook(roles: Mapping[str, ChannelName], opening: Opening) -> TelephonyP
 
 
 PROTOCOLS: Mapping[str, ProtocolSpec] = {
-    "raw": ProtocolSpec(make=lambda roles, _opening: RawPcmProtocol(roles), tracks=CHANNELS),
+    "raw": ProtocolSpec(make=lambda roles, opening: RawPcmProtocol(roles, refused=opening.refused), tracks=CHANNELS),
     **{name: _media_streams(dialect) for name, dialect in DIALECTS.items()},
     "audiohook": ProtocolSpec(make=_audiohook, tracks=tuple(AUDIOHOOK_ROLES)),
     "audiosocket": ProtocolSpec(make=lambda roles, _opening: AudioSocketProtocol(roles), transport="tcp", tracks=("media",)),

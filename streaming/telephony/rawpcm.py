@@ -27,6 +27,7 @@ from streaming.telephony.messages import (
     BAD_PAYLOAD,
     DTMF_DIGITS,
     PROTOCOL_VIOLATION,
+    TRY_AGAIN_LATER,
     UNSUPPORTED,
     flat_metadata,
     language_of,
@@ -39,9 +40,13 @@ _GAP_REASONS: Final = ("lost", "paused", "silence_suppressed")
 
 
 class RawPcmProtocol(ListenOnly):
-    """One connection of the raw protocol. ``roles`` may rename the peer's channel names; ours are known as they are."""
+    """One connection of the raw protocol. ``roles`` may rename the peer's channel names; ours are known as they are.
 
-    def __init__(self, roles: Mapping[str, ChannelName]) -> None:
+    ``refused``: why there is no room for this peer, told in answer to its start.
+    """
+
+    def __init__(self, roles: Mapping[str, ChannelName], *, refused: str = "") -> None:
+        self._refused = refused
         self._roles: dict[str, ChannelName] = {name: name for name in CHANNELS} | dict(roles)
         self._audio: InterleavedAudio | None = None
         self._accepted = False
@@ -71,6 +76,8 @@ class RawPcmProtocol(ListenOnly):
         if self._audio is None:
             if kind != "start":
                 raise RemoteProtocolError('The first message must be {"type": "start", …}.', code=PROTOCOL_VIOLATION)
+            if self._refused:
+                raise RemoteProtocolError(self._refused, code=TRY_AGAIN_LATER)
             return [self._start(message)]
         match kind:
             case "stop":

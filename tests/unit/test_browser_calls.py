@@ -7,10 +7,14 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from copilot.api.context import PageCalls
+from copilot.assembly.telephony import page_calls
 from copilot.domain.errors import Unauthenticated
+from copilot.settings import ServerSettings, Settings, TelephonySettings
 from copilot.store.signin import SqlSignIn
 from streaming.browser import TicketHolder
 from streaming.gateway import Gateway
@@ -115,6 +119,68 @@ async def test_the_call_is_its_users_whatever_the_page_says(bench):
         async with page(bench, "t-zhou") as other:
             refused = await begun(other, resume=True, call_id=answer["call_id"])
             assert refused.get("call_id") != answer["call_id"], "nobody resumes another person's call"
+
+
+@pytest.mark.anyio
+async def test_a_dropped_page_goes_on_with_its_own_call_and_nobody_elses(bench):
+    first = await page(bench, "t-lin")
+    answer = await begun(first, resumable=True)
+    call_id = answer["call_id"]
+    assert answer["resume_window_ms"] == 15_000
+    await first.send(bytes(32_000))
+    await bench.heard(call_id, 1000)
+    first.transport.abort()
+    going_on = {"call_id": call_id, "resume": {"offset_bytes": 16_000}}
+    async with page(bench, "t-zhou") as other:
+        assert (await begun(other, **going_on))["code"] == 4404, "another person's call is not there"
+    async with page(bench, "t-lin-2") as second:
+        answer = await begun(second, **going_on)
+        assert (answer["call_id"], answer["expected_offset_bytes"]) == (call_id, 32_000)
+        await second.send(bytes(32_000))
+        await bench.heard(call_id, 1500)
+        await second.send('{"type":"stop"}')
+        assert json.loads(await second.recv()) == {"type": "stopped", "duration_ms": 1500}
+    assert bench.sink.calls[call_id].ended == ("hangup", 1500)
+
+
+@pytest.mark.anyio
+async def test_a_page_is_told_that_there_is_no_room(bench):
+    """A script cannot read the HTTP status of a handshake that failed."""
+    bench.gateway.board.draining = True
+    async with page(bench, "t-lin") as websocket:
+        refused = await begun(websocket)
+        assert (refused["type"], refused["code"]) == ("error", 1013)
+        assert "shutting down" in refused["message"]
+        with pytest.raises(ConnectionClosed):
+            await websocket.recv()
+    assert websocket.close_code == 1013
+    assert bench.sink.calls == {}
+    assert [reason[:4] for _, reason in bench.sink.audits] == ["1013"]
+
+
+@pytest.mark.parametrize(
+    ("telephony", "server", "host", "url"),
+    [
+        ({}, {}, "127.0.0.1", "ws://127.0.0.1:9001/v1/raw"),
+        ({}, {}, "::1", "ws://[::1]:9001/v1/raw"),
+        ({}, {"public_url": "http://desk:8000"}, "desk", "ws://desk:9001/v1/raw"),
+        ({}, {"public_url": "https://bank.example/"}, "10.0.0.5", "wss://bank.example/v1/raw"),
+        ({"public_url": "wss://voice.bank.example/in/"}, {"public_url": "https://bank.example"}, "x", "wss://voice.bank.example/in/v1/raw"),
+    ],
+)
+def test_where_a_page_connects_to(telephony, server, host, url):
+    settings = Settings(telephony=TelephonySettings(browser_calls=2, **telephony), server=ServerSettings(**server))
+    assert page_calls(settings, 9001, host) == PageCalls(calls_each=2, setting="telephony.browser_calls", url=url)
+
+
+def test_a_page_learns_that_calls_are_off_and_which_setting_it_is():
+    assert page_calls(Settings(), 9001, "desk") == PageCalls(calls_each=0, setting="telephony.browser_calls", url="")
+
+
+@pytest.mark.parametrize("url", ["https://bank.example", "bank.example", "wss://", "wss://bank.example/?a=b"])
+def test_a_public_address_that_no_page_can_open_is_refused(url):
+    with pytest.raises(ValidationError):
+        TelephonySettings(public_url=url)
 
 
 @pytest.mark.anyio

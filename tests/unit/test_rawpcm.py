@@ -157,6 +157,16 @@ def test_resume_with_an_overlap_hears_no_sample_twice():
     assert protocol.receive_bytes(b"cde") == [MediaFrame(channel="customer", start_sample=3, payload=b"de")]
 
 
+def test_a_repeated_gap_counts_once_however_much_of_it_is_known():
+    protocol, _ = started(resume={"offset_bytes": 0}, channels=["customer"], encoding="pcmu")
+    assert protocol.accept("c-1", heard_samples=8 * 25) == []
+    assert protocol.receive_text('{"type":"gap","duration_ms":20}') == [], "the whole of it is known"
+    assert protocol.receive_text('{"type":"gap","duration_ms":20}') == [
+        MediaGap(channel="customer", start_sample=8 * 25, samples=8 * 15, reason="paused")
+    ]
+    assert protocol.receive_bytes(b"a") == [MediaFrame(channel="customer", start_sample=8 * 40, payload=b"a")]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [
