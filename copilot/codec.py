@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from copilot.domain.artifacts import Artifact, ArtifactKind, QaScorecard, Summary, TicketClassification
+from copilot.domain.artifacts import Artifact, ArtifactBody, ArtifactKind, ListeningCopy, QaScorecard, Summary, TicketClassification
 from copilot.domain.calls import Call
 from copilot.domain.errors import EngineError, InvalidInput
 from copilot.domain.events import MAX_LABEL, SCHEMA_VERSION, CallEvent, EventEnvelope
@@ -40,10 +40,11 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {("call_started", 1): _typed_met
 """(event type, schema version) → function that turns the JSON of that version into that of the next one. A pair that is absent did not
 change between the two versions."""
 
-ARTIFACT_BODIES: Mapping[ArtifactKind, type[Summary] | type[TicketClassification] | type[QaScorecard]] = {
+ARTIFACT_BODIES: Mapping[ArtifactKind, type[ArtifactBody]] = {
     "summary": Summary,
     "ticket": TicketClassification,
     "qa": QaScorecard,
+    "recording": ListeningCopy,
 }
 
 DOCUMENTED: Mapping[str, Any] = {

@@ -73,7 +73,13 @@ def of_type(events: list[Json], kind: str) -> list[Json]:
 
 
 def all_artifacts(events: list[Json]) -> bool:
-    return {event["kind"] for event in of_type(events, "artifact_ready")} == {"summary", "ticket", "qa"}
+    """Those made from the transcript are there; the listening copy may still be on its way."""
+    return {event["kind"] for event in of_type(events, "artifact_ready")} >= {"summary", "ticket", "qa"}
+
+
+def has_copy(events: list[Json]) -> bool:
+    """The listening copy of the recording is there."""
+    return any(event["kind"] == "recording" for event in of_type(events, "artifact_ready"))
 
 
 def has_ended(events: list[Json]) -> bool:

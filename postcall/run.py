@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copilot.codec import to_json
-from copilot.domain.artifacts import ArtifactKind, QaScorecard, Summary, TicketClassification, Turn
+from copilot.domain.artifacts import QaScorecard, Summary, TextArtifactKind, TicketClassification, Turn
 from copilot.domain.errors import InvalidInput
 from copilot.domain.ports.knowledge import Embedder, IntentClassifier
 from copilot.domain.ports.llm import TextModel
@@ -46,7 +46,7 @@ class Tools:
             self.categories.warm_up(language)
 
 
-def produce(kind: ArtifactKind, transcript: Transcript, tools: Tools) -> Summary | TicketClassification | QaScorecard:
+def produce(kind: TextArtifactKind, transcript: Transcript, tools: Tools) -> Summary | TicketClassification | QaScorecard:
     """One artifact. Raises InvalidInput for a language without packs, EngineError when a model that cannot be replaced fails."""
     _check_language(transcript.language)
     return _make(kind, transcript, find_intents(transcript, tools.packs, tools.intents), tools)
@@ -57,12 +57,12 @@ def run_all(turns: Sequence[Turn], language: str, tools: Tools) -> dict[str, Any
     _check_language(language)
     transcript = Transcript(language=language, turns=tuple(turns))
     intents = find_intents(transcript, tools.packs, tools.intents)
-    kinds: dict[str, ArtifactKind] = {"summary": "summary", "ticket": "ticket", "scorecard": "qa"}
+    kinds: dict[str, TextArtifactKind] = {"summary": "summary", "ticket": "ticket", "scorecard": "qa"}
     return {name: to_json(_make(kind, transcript, intents, tools)) for name, kind in kinds.items()}
 
 
 def _make(
-    kind: ArtifactKind, transcript: Transcript, intents: Sequence[FoundIntent], tools: Tools
+    kind: TextArtifactKind, transcript: Transcript, intents: Sequence[FoundIntent], tools: Tools
 ) -> Summary | TicketClassification | QaScorecard:
     match kind:
         case "summary":

@@ -10,6 +10,7 @@ from copilot.domain.clock import Clock
 from copilot.domain.events import EventEnvelope
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.store import Outbox
+from postcall.recording import CopyMaker
 from postcall.run import Tools
 
 
@@ -25,5 +26,6 @@ class PostcallServices:
 
     outbox: Outbox
     calls: CallEvents
+    copies: CopyMaker
     tools: Callable[[OrgId], Tools]
     clock: Clock

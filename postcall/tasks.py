@@ -19,6 +19,8 @@ TASK = "postcall.produce"
 QUEUE = "postcall"
 _SOFT_LIMIT_S, _HARD_LIMIT_S = 50, 58
 """Shorter than the relay's lease of 60 s. Of pools with processes; the solo pool is bounded by the time-outs of the models it asks."""
+_RECORDING_LIMITS_S = {"soft_time_limit": 1800, "time_limit": 1860}
+"""Of a job that renews its lease while it works: a call of hours on a slow object store."""
 _POLL_S = 0.1
 SCHEMES = ("filesystem", "redis", "rediss", "amqp", "amqps")
 
@@ -86,4 +88,5 @@ def _filesystem(directory: Path) -> dict[str, Any]:
 
 def send_job(app: Celery, job: Job) -> None:
     """Puts a job on the queue. Blocks up to the broker's connection time-out; raises what kombu raises (a subclass of Exception)."""
-    app.send_task(TASK, args=(job.job_id,), queue=QUEUE, retry=False, ignore_result=True)
+    limits = _RECORDING_LIMITS_S if job.kind == "recording" else {}
+    app.send_task(TASK, args=(job.job_id,), queue=QUEUE, retry=False, ignore_result=True, **limits)

@@ -18,6 +18,8 @@ from postcall.turns import transcript_of
 _log = logging.getLogger(__name__)
 Outcome = Literal["done", "already_done", "gone", "retry", "failed"]
 MOST_ATTEMPTS = 5
+MOST_ATTEMPTS_AT_RECORDINGS = 24
+"""Some twenty minutes: a media store may be away for longer than a model."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 60.0
 _PAGE = 1000
 
@@ -36,11 +38,14 @@ def work_on(job_id: JobId, services: PostcallServices) -> Outcome:
     if job.state in ("done", "failed"):
         return "already_done"
     try:
-        tools = services.tools(job.org_id)
-        transcript = transcript_of(read_events(services.calls, job.org_id, job.call_id))
-        body = produce(job.kind, transcript, tools)
-        # The store files it under the version that the job was made for.
-        finished = services.outbox.finish(job_id, Artifact(kind=job.kind, version=1, body=body))
+        if job.kind == "recording":
+            copy = services.copies.make(job, read_events(services.calls, job.org_id, job.call_id))
+            finished = services.copies.finish(job, copy)
+        else:
+            tools = services.tools(job.org_id)
+            transcript = transcript_of(read_events(services.calls, job.org_id, job.call_id))
+            body = produce(job.kind, transcript, tools)
+            finished = services.outbox.finish(job_id, Artifact(kind=job.kind, version=job.version, body=body))
     except Exception as error:  # a worker must survive whatever one call holds; the job says what happened
         return _failed(job, error, services)
     return "done" if finished else "already_done"
@@ -56,7 +61,7 @@ def read_events(calls: CallEvents, org_id: OrgId, call_id: CallId) -> list[Event
 
 def _failed(job: Job, error: Exception, services: PostcallServices) -> Outcome:
     lasting = isinstance(error, InvalidInput | ConfigError) or (isinstance(error, EngineError) and not error.retryable)
-    final = lasting or job.attempts >= MOST_ATTEMPTS
+    final = lasting or job.attempts >= (MOST_ATTEMPTS_AT_RECORDINGS if job.kind == "recording" else MOST_ATTEMPTS)
     # A message of ours names the fault; one of a library may quote what was said.
     reason = str(error) if isinstance(error, CopilotError) else f"After-call work failed ({type(error).__name__}); see the worker's log."
     _log.warning("job %s (%s) failed at attempt %d: %s", job.job_id, job.kind, job.attempts, type(error).__name__)

@@ -40,6 +40,7 @@ def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
 
 def build_worker(settings: Settings) -> PostcallServices:
     """The services of a worker process. Packs are read again when the knowledge base has changed."""
+    from postcall.recording import CopyMaker
     from postcall.services import PostcallServices
 
     store = engines.open_store(settings)
@@ -51,4 +52,6 @@ def build_worker(settings: Settings) -> PostcallServices:
     def tools(org_id: OrgId) -> Tools:
         return tools_at(org_id, store.articles(org_id).watermark())
 
-    return PostcallServices(outbox=store.outbox, calls=store.calls, tools=tools, clock=engines.system_clock())
+    clock = engines.system_clock()
+    copies = CopyMaker(engines.open_media(settings), store.call_cipher, store.calls, store.outbox, clock)
+    return PostcallServices(outbox=store.outbox, calls=store.calls, copies=copies, tools=tools, clock=clock)

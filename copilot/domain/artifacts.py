@@ -8,8 +8,10 @@ from typing import Literal
 from copilot.domain.audio import ChannelName
 from copilot.domain.ids import UtteranceId
 
-ArtifactKind = Literal["summary", "ticket", "qa"]
-ARTIFACT_KINDS: tuple[ArtifactKind, ...] = ("summary", "ticket", "qa")
+ArtifactKind = Literal["summary", "ticket", "qa", "recording"]
+TextArtifactKind = Literal["summary", "ticket", "qa"]
+"""Those made from the transcript alone."""
+ARTIFACT_KINDS: tuple[ArtifactKind, ...] = ("summary", "ticket", "qa", "recording")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +108,41 @@ class QaScorecard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenSpan:
+    """Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningCopy:
+    """The two FLAC files joined from a call's recording: the original, and the one in which ``hidden`` is a low tone.
+
+    Sample n of either is media time n / ``sample_rate_hz``. ``channels``: from left to right. ``complete`` is False when part of the
+    recording was still missing when it was made. Both files lie in blocks of ``block_bytes`` in ``folder`` of the call's media.
+    """
+
+    folder: str
+    sample_rate_hz: int
+    channels: tuple[ChannelName, ...]
+    duration_ms: int
+    complete: bool
+    original_bytes: int
+    masked_bytes: int
+    block_bytes: int
+    through_seq: int
+    """The last event it knew of: words rewritten after it are not hidden in it."""
+    hidden: tuple[HiddenSpan, ...] = ()
+
+
+ArtifactBody = Summary | TicketClassification | QaScorecard | ListeningCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One version of one artifact of a call."""
 
     kind: ArtifactKind
     version: int
-    body: Summary | TicketClassification | QaScorecard
+    body: ArtifactBody

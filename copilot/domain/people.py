@@ -53,6 +53,11 @@ class Scope:
         return "team_lead" in self.roles
 
 
+def may_hear_values(user_id: UserId, agent_id: UserId | None) -> bool:
+    """Who may have the values behind a call's tokens, read or heard: the agent of the call, and nobody else."""
+    return agent_id is not None and agent_id == user_id
+
+
 def scope_of(user: User) -> Scope:
     return Scope(org_id=user.org_id, user_id=user.user_id, roles=user.roles, team_ids=user.team_ids)
 

@@ -17,7 +17,7 @@ from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from copilot.domain.events import CallEnded, CallEvent, EventEnvelope, Redacted, SuggestionFeedback
 from copilot.domain.ids import CallId, OrgId, UserId
-from copilot.domain.people import AuditEntry, Scope
+from copilot.domain.people import AuditEntry, Scope, may_hear_values
 from copilot.store import rows
 from copilot.store import tables as t
 from copilot.store.audit import append_entry
@@ -71,7 +71,7 @@ class SqlCalls:
     def secrets(self, scope: Scope, call_id: CallId) -> dict[str, str]:
         with self._database.read() as connection:
             row = _visible(connection, scope, call_id)
-            if row["agent_id"] is None or row["agent_id"] != scope.user_id:
+            if not may_hear_values(scope.user_id, row["agent_id"]):
                 raise Forbidden("Only the agent of this call may see the values behind its tokens.")
             return _open_vault(connection, self._keyring, scope.org_id, call_id)
 
@@ -170,7 +170,7 @@ class SqlCalls:
         return closed
 
     def rewrite(self, org_id: OrgId, call_id: CallId, rewritten: Mapping[int, CallEvent]) -> EventEnvelope:
-        """Replaces the contents of events (PII was found late) and appends ``Redacted``.
+        """Replaces the contents of events (PII was found late) and appends ``Redacted``; of an ended call, the listening copy is made anew.
 
         Only fields named in ``CONTENT`` may differ; raises InvalidInput otherwise, NotFound for a seq that does not exist.
         """
@@ -191,6 +191,9 @@ class SqlCalls:
                     connection.execute(sa.insert(t.call_contents).values(org_id=org_id, call_id=call_id, seq=seq, **sealed))
             redacted = Redacted(seqs=tuple(sorted(rewritten)))
             envelopes = rows.append(connection, self._keyring, row, [redacted], at=self._clock.now())
+            if row["phase"] == "ended":
+                # The masked listening copy must hide what was found; one that is being made now began without it.
+                rows.queue_again(connection, org_id, call_id, "recording", self._clock.now(), unless={"queued"})
         self._doorbell.ring(envelopes)
         return envelopes[0]
 

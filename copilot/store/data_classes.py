@@ -64,7 +64,7 @@ EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
 }
 """event type → content field → class. The row of ``call_contents`` carries the highest class of the fields in it."""
 
-ARTIFACT: Mapping[str, DataClass] = {"summary": "sensitive", "ticket": "internal", "qa": "sensitive"}
+ARTIFACT: Mapping[str, DataClass] = {"summary": "sensitive", "ticket": "internal", "qa": "sensitive", "recording": "internal"}
 """artifact kind → class of its body."""
 
 

@@ -95,14 +95,12 @@ class SqlOutbox:
             if rows.lock_call(connection, org_id, call_id)["phase"] != "ended":
                 raise Conflict(f"Call {call_id} has not ended yet; its artifacts are made when it has.")
             rows.need_cipher(connection, self._keyring, org_id, call_id)
-            query = sa.select(t.jobs).where(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.kind == kind)
-            newest = connection.execute(query.order_by(t.jobs.c.version.desc()).limit(1)).mappings().one_or_none()
-            if newest is not None and newest["state"] in {"queued", "leased"}:
-                return _job(newest)
-            version = newest["version"] + 1 if newest is not None else 1
-            row = rows.job_row(org_id, call_id, kind, version, self._clock.now())
-            connection.execute(sa.insert(t.jobs).values(**row))
-        return _job(row)
+            return _job(rows.queue_again(connection, org_id, call_id, kind, self._clock.now(), unless={"queued", "leased"}))
+
+    def renew(self, job_id: JobId, until: datetime) -> bool:
+        mine = sa.and_(t.jobs.c.job_id == job_id, t.jobs.c.state == "leased")
+        with self._database.write() as connection:
+            return connection.execute(sa.update(t.jobs).where(mine).values(lease_until=until)).rowcount == 1
 
     def job(self, job_id: JobId) -> Job:
         with self._database.read() as connection:
@@ -135,6 +133,7 @@ def _job(row: RowMapping | Mapping[str, Any]) -> Job:
         org_id=OrgId(row["org_id"]),
         call_id=CallId(row["call_id"]),
         kind=cast("ArtifactKind", row["kind"]),
+        version=row["version"],
         state=row["state"],
         attempts=row["attempts"],
         lease_until=row["lease_until"],

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from copilot import codec
-from copilot.domain.artifacts import ARTIFACT_KINDS
+from copilot.domain.artifacts import ARTIFACT_KINDS, ArtifactKind
 from copilot.domain.calls import Call, apply
 from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import SCHEMA_VERSION, CallEnded, CallEvent, CallStarted, EventEnvelope
@@ -25,6 +25,8 @@ from copilot.store.keyring import CallCipher, KeyRing, call_context, new_call_ke
 
 CALL_FIELDS = tuple(field.name for field in dataclasses.fields(Call))
 _PROJECTED = tuple(name for name in CALL_FIELDS if name not in ("org_id", "call_id"))
+_LATER: Mapping[str, timedelta] = {"recording": timedelta(seconds=2)}
+"""Jobs that leave the agent's own (summary, ticket) the first turn at the worker; the last segments are sealed meanwhile."""
 
 
 def is_call(table: sa.Table, org_id: str, call_id: str) -> sa.ColumnElement[bool]:
@@ -137,7 +139,8 @@ def append(
         values["team_id"] = _team_of(connection, org_id, call.agent_id)
     connection.execute(sa.update(t.calls).where(is_call(t.calls, org_id, call_id)).values(**values))
     if call.phase == "ended" and before.phase != "ended":
-        connection.execute(sa.insert(t.jobs), [job_row(org_id, call_id, kind, 1, at) for kind in ARTIFACT_KINDS])
+        jobs = [job_row(org_id, call_id, kind, 1, at, not_before=at + _LATER.get(kind, timedelta())) for kind in ARTIFACT_KINDS]
+        connection.execute(sa.insert(t.jobs), jobs)
     return envelopes
 
 
@@ -147,7 +150,20 @@ def sealed_content(cipher: CallCipher, seq: int, event_type: str, content: Mappi
     return {"data_class": content_class(event_type, content), "ciphertext": cipher.seal(data, place("call_contents", seq))}
 
 
-def job_row(org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetime) -> dict[str, Any]:
+def queue_again(
+    connection: Connection, org_id: OrgId, call_id: CallId, kind: ArtifactKind, at: datetime, *, unless: Collection[str]
+) -> RowMapping | Mapping[str, Any]:
+    """The row of a new job for the artifact's next version; the newest job itself if its state is one of ``unless``."""
+    query = sa.select(t.jobs).where(is_call(t.jobs, org_id, call_id), t.jobs.c.kind == kind)
+    newest = connection.execute(query.order_by(t.jobs.c.version.desc()).limit(1)).mappings().one_or_none()
+    if newest is not None and newest["state"] in unless:
+        return newest
+    row = job_row(org_id, call_id, kind, newest["version"] + 1 if newest is not None else 1, at, not_before=at)
+    connection.execute(sa.insert(t.jobs).values(**row))
+    return row
+
+
+def job_row(org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetime, *, not_before: datetime) -> dict[str, Any]:
     return {
         "job_id": uuid.uuid4().hex,
         "org_id": org_id,
@@ -157,7 +173,7 @@ def job_row(org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetim
         "state": "queued",
         "attempts": 0,
         "created_at": at,
-        "not_before": at,
+        "not_before": not_before,
         "lease_until": None,
         "error": "",
     }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from copilot.domain.artifacts import HiddenSpan
 from copilot.domain.audio import ChannelName
 from copilot.domain.errors import EngineError, InvalidInput, NotFound
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.media import MediaStore
+from streaming.recording.masking import hide
 from streaming.recording.sealing import stored_segments
 from streaming.recording.segment import (
     BlobCipher,
@@ -32,17 +34,22 @@ from streaming.telephony import g711
 WAV_HEADER_BYTES = 44
 MAX_READ_SAMPLES = 2 * 3600 * 16_000
 """The longest stretch read at once (two hours at 16 kHz, 230 MB): more goes by ranges."""
+_KEPT_SEGMENTS = 8
+"""Decoded segments kept for the next range: it mostly begins where the last one ended. A few MB at most."""
 
 
 class RecordingReader:
     """The recording of one call. Make one per request: indexes are read once. Every method may raise EngineError."""
 
-    def __init__(self, media: MediaStore, org_id: OrgId, call_id: CallId, cipher: BlobCipher) -> None:
+    def __init__(self, media: MediaStore, org_id: OrgId, call_id: CallId, cipher: BlobCipher, hidden: Sequence[HiddenSpan] = ()) -> None:
+        """``hidden``: what is a low tone in all samples that are read."""
         self._media = media
         self._org_id = org_id
         self._call_id = call_id
         self._cipher = cipher
+        self._hidden = hidden
         self._legs: dict[ChannelName, LegRecording] = {}
+        self._decoded: dict[str, NDArray[np.int16]] = {}
 
     def legs(self) -> tuple[LegRecording, ...]:
         """The legs of which something is sealed; of a running call, what is sealed so far."""
@@ -89,7 +96,9 @@ class RecordingReader:
         samples = np.zeros(max(0, end - start), np.int16)
         for run_start, run in self._runs(recording, start, end):
             low, high = max(run_start, start), min(run_start + len(run), end)
-            samples[low - start : high - start] = run[low - run_start : high - run_start]
+            if low < high:  # another run of a segment that touches the range may lie outside of it
+                samples[low - start : high - start] = run[low - run_start : high - run_start]
+        hide(samples, start, recording.leg.sample_rate_hz, self._hidden)
         return samples
 
     def wav(self, channel: ChannelName, start_ms: int = 0, end_ms: int | None = None) -> bytes:
@@ -144,12 +153,17 @@ class RecordingReader:
             return np.empty(0, np.int16)
         folder = leg_path(self._org_id, self._call_id, recording.leg.channel, segment.part)
         path = segment_path(folder, segment.number)
+        if path in self._decoded:
+            return self._decoded[path]
         blob = self._media.get(path)
         if hashlib.sha256(blob).hexdigest() != segment.sha256:
             raise EngineError("A segment of this recording is damaged: restore it from the media store's backup.")
         audio = g711.decode(self._cipher.open(blob, path.encode()), recording.leg.encoding)
         if len(audio) != segment.samples:
             raise EngineError("A segment of this recording does not fit its index: restore both from the media store's backup.")
+        while len(self._decoded) >= _KEPT_SEGMENTS:
+            del self._decoded[next(iter(self._decoded))]
+        self._decoded[path] = audio
         return audio
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from copilot.domain.artifacts import Artifact, Statement, Summary, TicketClassification
+from copilot.domain.artifacts import ARTIFACT_KINDS, Artifact, Statement, Summary, TicketClassification
 from copilot.domain.calls import fold
 from copilot.domain.errors import Conflict, EngineError, Forbidden, InvalidInput, NotFound
 from copilot.domain.events import ArtifactReady, CallEnded, EventEnvelope, Redacted, SuggestionFeedback
@@ -342,6 +342,25 @@ async def test_late_pii_rewrites_the_content_and_says_so(store: Store, rung: lis
     assert len(store.calls.events(ORG, CALL)) == 4
 
 
+async def test_the_recording_of_an_ended_call_is_made_again_when_pii_is_found_in_it(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+
+    def recordings() -> list[tuple[int, str]]:
+        return sorted((job.version, job.state) for job in store.outbox.open_jobs() if job.kind == "recording")
+
+    def find() -> None:
+        (seq,) = [item.seq for item in store.calls.events(ORG, CALL) if item.event.type == "utterance_final"][:1]
+        store.calls.rewrite(ORG, CALL, {seq: store.calls.events(ORG, CALL, seq - 1, 1)[0].event})
+
+    find()
+    assert recordings() == [(1, "queued")], "the one that waits will know"
+    clock.advance(2)
+    store.outbox.lease(clock.now(), 60)
+    find()
+    find()
+    assert recordings() == [(1, "leased"), (2, "queued")], "the one that runs may have begun without it"
+
+
 async def test_a_ciphertext_does_not_open_in_another_place(store: Store) -> None:
     await ended_call(store, "c1")
     with store.database.write() as connection:
@@ -379,7 +398,7 @@ async def test_calls_cut_off_by_a_crash_are_closed_at_the_next_start(store: Stor
     assert envelope.event == CallEnded(reason="interrupted", duration_ms=4900)
     assert envelope.epoch == 2
     assert again.calls.close_interrupted("node-a") == []
-    assert {(job.call_id, job.kind) for job in again.outbox.open_jobs()} == {(CALL, "summary"), (CALL, "ticket"), (CALL, "qa")}
+    assert {(job.call_id, job.kind) for job in again.outbox.open_jobs()} == {(CALL, kind) for kind in ARTIFACT_KINDS}
     with pytest.raises(Conflict):
         await store.journal.append(ORG, opened, [said("too late")])
     assert again.calls.call(REVIEWER, "c2").phase == "live"
@@ -389,12 +408,15 @@ async def test_calls_cut_off_by_a_crash_are_closed_at_the_next_start(store: Stor
 # --- outbox ---------------------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_end_of_a_call_queues_its_three_jobs(store: Store) -> None:
+async def test_the_end_of_a_call_queues_its_jobs_and_the_recording_comes_last(store: Store, clock: ManualClock) -> None:
     opened = await store.journal.open(ORG, CALL, "node")
     await store.journal.append(ORG, opened, [started()])
     assert store.outbox.open_jobs() == []
     await store.journal.append(ORG, opened, [HANGUP])
-    assert sorted(job.kind for job in store.outbox.open_jobs()) == ["qa", "summary", "ticket"]
+    assert sorted(job.kind for job in store.outbox.open_jobs()) == ["qa", "recording", "summary", "ticket"]
+    assert sorted(job.kind for job in store.outbox.lease(clock.now(), 60)) == ["qa", "summary", "ticket"]
+    clock.advance(2)
+    assert [job.kind for job in store.outbox.lease(clock.now(), 60)] == ["recording"]
 
 
 async def test_a_lease_excludes_others_until_it_expires(store: Store, clock: ManualClock) -> None:
@@ -406,7 +428,20 @@ async def test_a_lease_excludes_others_until_it_expires(store: Store, clock: Man
     assert store.outbox.lease(clock.now(), 60) == []
     clock.advance(61)
     again = store.outbox.lease(clock.now(), 60)
-    assert sorted(job.attempts for job in again) == [2, 2, 2]
+    assert sorted(job.attempts for job in again) == [1, 2, 2, 2]
+
+
+async def test_a_worker_that_is_still_at_it_keeps_its_lease(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    job = store.outbox.lease(clock.now(), 60, limit=1)[0]
+    assert store.outbox.renew(job.job_id, clock.now() + timedelta(seconds=100))
+    clock.advance(61)
+    assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 600)}
+    clock.advance(40)
+    assert [other.attempts for other in store.outbox.lease(clock.now(), 60)] == [2]
+    store.calls.erase_call(ORG, CALL, "admin")
+    assert not store.outbox.renew(job.job_id, clock.now() + timedelta(seconds=100))
+    assert store.outbox.job(job.job_id).state == "failed"
 
 
 async def test_finishing_stores_the_artifact_once(store: Store, clock: ManualClock, rung: list[EventEnvelope]) -> None:
@@ -429,8 +464,8 @@ async def test_a_failed_job_is_tried_again_later_or_given_up(store: Store, clock
     store.outbox.fail(job.job_id, "EngineError", retry_at=clock.now() + timedelta(seconds=30))
     assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 600)}
     clock.advance(31)
-    (again,) = store.outbox.lease(clock.now(), 600)
-    assert (again.job_id, again.attempts) == (job.job_id, 2)
+    again = {other.job_id: other.attempts for other in store.outbox.lease(clock.now(), 600)}
+    assert again[job.job_id] == 2
     store.outbox.fail(job.job_id, "EngineError", retry_at=None)
     store.outbox.fail(job.job_id, "EngineError", retry_at=None)
     assert store.outbox.job(job.job_id).state == "failed"
@@ -461,8 +496,9 @@ async def test_workers_leasing_at_once_never_share_a_job(store: Store, clock: Ma
     leased = await asyncio.gather(*[asyncio.to_thread(store.outbox.lease, clock.now(), 60, 3) for _ in range(6)])
     ids = [job.job_id for jobs in leased for job in jobs]
     assert len(ids) == len(set(ids))
+    clock.advance(2)
     rest = store.outbox.lease(clock.now(), 60, 100)
-    assert len(ids) + len(rest) == 12
+    assert len(ids) + len(rest) == 4 * len(ARTIFACT_KINDS)
 
 
 # --- audit ----------------------------------------------------------------------------------------------------------------------------

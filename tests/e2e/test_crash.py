@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from loadtest.calls import all_artifacts, events_until, new_call_id, of_type, send, signed_in
+from loadtest.calls import all_artifacts, events_until, has_copy, new_call_id, of_type, send, signed_in
 from loadtest.server_process import ServerProcess
 
 pytestmark = [pytest.mark.anyio, pytest.mark.models]
@@ -34,11 +34,11 @@ async def test_a_killed_server_loses_no_final_no_word_and_no_job(tmp_path):
         server.start()
         await server.wait_ready_async()
         async with signed_in(server, "inspector") as inspector:
-            events = await events_until(inspector, call_id, all_artifacts)
+            events = await events_until(inspector, call_id, lambda events: all_artifacts(events) and has_copy(events))
             legs = (await inspector.get(f"/calls/{call_id}/audio"))["legs"]
         assert events[: len(before)] == before, "what was stored stays as it was"
         assert [event["reason"] for event in of_type(events, "call_ended")] == ["interrupted"]
-        assert sorted(event["kind"] for event in of_type(events, "artifact_ready")) == ["qa", "summary", "ticket"]
+        assert sorted(event["kind"] for event in of_type(events, "artifact_ready")) == ["qa", "recording", "summary", "ticket"]
         last = max(final["end_ms"] for final in of_type(before, "utterance_final"))
         assert all(leg["duration_ms"] >= last - 1000 for leg in legs), "at most a second of audio is lost"
         finals = of_type(events, "utterance_final")

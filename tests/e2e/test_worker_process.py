@@ -27,6 +27,7 @@ from postcall.worker_process import WorkerProcess
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).resolve().parents[2]
 ORG, CALL = OrgId("default"), CallId("after-call-1")
+KINDS = ["qa", "recording", "summary", "ticket"]
 LINES = json.loads((ROOT / "loadtest/scenarios/demo/gold.json").read_text(encoding="utf-8"))["turns"]
 WORKER = ["-m", "celery", "-A", "tests.fakes.celery_target", "worker", "--pool=solo", "--without-gossip", "--without-mingle"]
 
@@ -114,9 +115,9 @@ async def test_a_call_that_ended_gets_each_artifact_once(store: Store, tmp_path:
         await worker.stop()
     assert worker.state == "stopped"
     artifacts = {artifact.kind: artifact for artifact in store.calls.artifacts(ORG, CALL)}
-    assert set(artifacts) == {"summary", "ticket", "qa"}
+    assert set(artifacts) == {"summary", "ticket", "qa", "recording"}
     assert artifacts["ticket"].body.level2 == "card-fraud-dispute"  # type: ignore[union-attr]
-    assert sorted(envelope.event.kind for envelope in ready_events(store)) == ["qa", "summary", "ticket"]  # type: ignore[union-attr]
+    assert sorted(envelope.event.kind for envelope in ready_events(store)) == KINDS  # type: ignore[union-attr]
 
 
 async def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing_and_does_nothing_twice(store: Store, tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ async def test_a_worker_killed_in_the_middle_of_a_job_loses_nothing_and_does_not
     finally:
         await worker.stop()
     assert worker.starts == 2
-    assert sorted(envelope.event.kind for envelope in ready_events(store)) == ["qa", "summary", "ticket"]  # type: ignore[union-attr]
+    assert sorted(envelope.event.kind for envelope in ready_events(store)) == KINDS  # type: ignore[union-attr]
     assert {artifact.version for artifact in store.calls.artifacts(ORG, CALL)} == {1}
 
 

@@ -13,10 +13,12 @@ from typing import Any
 from copilot.domain.ids import OrgId
 from copilot.settings import Settings, load
 from copilot.store.keyring import KeyRing
+from copilot.store.media import open_media
 from copilot.store.store import open_store
 from copilot.telemetry.clock import SystemClock
 from copilot.worker import make_app
 from postcall.packs import Packs, parse_packs
+from postcall.recording import CopyMaker
 from postcall.run import Tools
 from postcall.services import PostcallServices
 
@@ -41,7 +43,9 @@ def build(settings: Settings) -> PostcallServices:
         warm = True
         return Tools(packs=packs)
 
-    return PostcallServices(outbox=store.outbox, calls=store.calls, tools=tools, clock=SystemClock())
+    clock = SystemClock()
+    copies = CopyMaker(open_media(settings.media_url), store.call_cipher, store.calls, store.outbox, clock)
+    return PostcallServices(outbox=store.outbox, calls=store.calls, copies=copies, tools=tools, clock=clock)
 
 
 def __getattr__(name: str) -> Any:

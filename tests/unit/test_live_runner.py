@@ -177,7 +177,7 @@ async def test_the_last_question_of_a_call_is_answered_before_the_call_ends(tmp_
     kinds = [event.type for event in bench.events()]
     assert kinds == ["call_started", "utterance_final", "intent_detected", "suggestion_offered", "call_ended"]
     assert bench.desk.live_calls == 0
-    assert len(bench.store.outbox.open_jobs()) == 3
+    assert len(bench.store.outbox.open_jobs()) == 4
     bench.store.close()
 
 

@@ -135,6 +135,22 @@ async def test_ranges_wav_and_peaks(recorder, media):
         reader.pcm16("customer")
 
 
+async def test_a_range_between_two_gaps_of_one_segment(recorder, media):
+    samples = speech(4_000)
+    leg = LegFormat(channel="agent", encoding="pcm_s16le", sample_rate_hz=8000)
+    recording = recorder.open("org", "call-1", (leg,), XorCipher())
+    for at in (0, 2_000, 3_000):
+        await send(recording, leg, samples[at : at + 500].tobytes(), start=at)
+    await recording.close()
+    whole = np.zeros(3_500, np.int16)
+    for at in (0, 2_000, 3_000):
+        whole[at : at + 500] = samples[at : at + 500]
+    reader = RecordingReader(media, "org", "call-1", XorCipher())
+    for start in range(0, 3_500, 250):
+        for end in range(start, 3_500, 250):
+            assert np.array_equal(reader.pcm16("agent", start, end), whole[start:end]), (start, end)
+
+
 async def test_what_was_said_a_second_ago_survives_a_crash(recorder, media, tmp_path):
     audio = g711.encode(speech(12_000), "pcmu")
     recording = recorder.open("org", "call-1", (CUSTOMER,), XorCipher())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from copilot.domain.artifacts import Artifact, QaScorecard, Summary, TicketClassification
+from copilot.domain.artifacts import ARTIFACT_KINDS, Artifact, ListeningCopy, QaScorecard, Summary, TicketClassification
 from copilot.domain.errors import EngineError
 from copilot.domain.events import ArtifactFailed, CallEnded
 from copilot.domain.ports.store import Job
@@ -22,6 +22,17 @@ BODIES = {
     "summary": Summary(language="zh", overall="好"),
     "ticket": TicketClassification(level1="a", level2="b", confidence=0.5, taxonomy_version="1"),
     "qa": QaScorecard(rubric_version="1", score=100, fatal=False),
+    "recording": ListeningCopy(
+        folder="f",
+        sample_rate_hz=8000,
+        channels=("customer",),
+        duration_ms=5000,
+        complete=True,
+        original_bytes=0,
+        masked_bytes=0,
+        block_bytes=1,
+        through_seq=3,
+    ),
 }
 
 
@@ -37,9 +48,11 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
     opened.close()
 
 
-async def call_ended(store: Store) -> None:
+async def call_ended(store: Store, clock: ManualClock) -> None:
+    """A call whose jobs are all due: the recording's comes two seconds after the others."""
     opened = await store.journal.open(ORG, CALL, "node")
     await store.journal.append(ORG, opened, [started(), said("卡丢了"), CallEnded(reason="hangup", duration_ms=5000)])
+    clock.advance(2)
 
 
 def finish(store: Store, job: Job) -> bool:
@@ -64,23 +77,23 @@ async def test_a_job_is_sent_once_while_its_lease_lasts_and_again_when_it_is_ove
     relay = Relay(store.outbox, sent, clock, lease_s=60)
     await relay.look()
     assert sent.jobs == []
-    await call_ended(store)
+    await call_ended(store, clock)
     await relay.look()
     await relay.look()
-    assert sorted(job.kind for job in sent.jobs) == ["qa", "summary", "ticket"]
-    assert relay.open_jobs == 3
+    assert sorted(job.kind for job in sent.jobs) == sorted(ARTIFACT_KINDS)
+    assert relay.open_jobs == 4
     finish(store, sent.jobs[0])
     clock.advance(60)
     await relay.look()
-    again = sent.jobs[3:]
-    assert sorted(job.job_id for job in again) == sorted(job.job_id for job in sent.jobs[1:3])
+    again = sent.jobs[4:]
+    assert sorted(job.job_id for job in again) == sorted(job.job_id for job in sent.jobs[1:4])
     assert {job.attempts for job in again} == {2}
 
 
 async def test_who_watches_is_told_when_another_process_has_finished(store: Store, clock: ManualClock) -> None:
     sent, told = Sent(), []
     relay = Relay(store.outbox, sent, clock, on_changed=lambda org, call: told.append((org, call)))
-    await call_ended(store)
+    await call_ended(store, clock)
     await relay.look()
     await relay.look()
     assert told == []
@@ -95,7 +108,7 @@ async def test_who_watches_is_told_when_another_process_has_finished(store: Stor
 async def test_jobs_wait_for_a_worker_that_is_not_ready_without_losing_attempts(store: Store, clock: ManualClock) -> None:
     sent, ready = Sent(), [False]
     relay = Relay(store.outbox, sent, clock, ready=lambda: ready[0])
-    await call_ended(store)
+    await call_ended(store, clock)
     for _ in range(5):
         await relay.look()
         clock.advance(100)
@@ -109,7 +122,7 @@ async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock:
     sent = Sent()
     sent.down = True
     relay = Relay(store.outbox, sent, clock)
-    await call_ended(store)
+    await call_ended(store, clock)
     await relay.look()
     assert {(job.state, job.error) for job in store.outbox.open_jobs()} == {
         ("queued", "The job queue could not be reached (ConnectionRefusedError).")
@@ -119,20 +132,20 @@ async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock:
     assert sent.jobs == []
     clock.advance(5)
     await relay.look()
-    assert len(sent.jobs) == 3
+    assert len(sent.jobs) == 4
 
 
 async def test_a_job_that_is_never_finished_fails_for_good_and_visibly(store: Store, clock: ManualClock) -> None:
     told: list[str] = []
     relay = Relay(store.outbox, Sent(), clock, on_changed=lambda _org, call: told.append(call))
-    await call_ended(store)
+    await call_ended(store, clock)
     for _ in range(MOST_LEASES + 1):
-        assert len(store.outbox.open_jobs()) == 3
+        assert len(store.outbox.open_jobs()) == 4
         await relay.look()
         clock.advance(60)
     assert store.outbox.open_jobs() == []
     failures = [envelope.event for envelope in store.calls.events(ORG, CALL) if isinstance(envelope.event, ArtifactFailed)]
-    assert len(failures) == 3
+    assert len(failures) == 4
     assert "run it again" in failures[0].reason
     assert told == [CALL]
 
@@ -148,7 +161,7 @@ async def test_the_doorbell_wakes_a_sleeping_relay_from_any_thread(store: Store,
     relay.ring()  # before it runs: no fault, and nothing is lost, as its first look shows
     task = asyncio.create_task(relay.run())
     await settled(lambda: relay._loop is not None)
-    await call_ended(store)
+    await call_ended(store, clock)
     await asyncio.to_thread(relay.ring)
     async with asyncio.timeout(20):
         await arrived.wait()

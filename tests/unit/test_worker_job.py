@@ -13,8 +13,10 @@ from copilot.domain.errors import ConfigError, EngineError, InvalidInput, NotFou
 from copilot.domain.events import ArtifactFailed, ArtifactReady, CallEnded
 from copilot.domain.ids import JobId, OrgId
 from copilot.domain.ports.store import Job
+from copilot.store.media import open_media
 from copilot.store.store import Store
 from copilot.telemetry.clock import ManualClock
+from postcall.recording import CopyMaker
 from postcall.run import Tools
 from postcall.services import PostcallServices
 from postcall.tasks import QUEUE, TASK, make_celery, send_job
@@ -39,7 +41,8 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
 
 
 def services(store: Store, clock: ManualClock, tools: Callable[[OrgId], Tools] = lambda _org: TOOLS) -> PostcallServices:
-    return PostcallServices(outbox=store.outbox, calls=store.calls, tools=tools, clock=clock)
+    copies = CopyMaker(open_media(f"memory://{CALL}"), store.call_cipher, store.calls, store.outbox, clock)
+    return PostcallServices(outbox=store.outbox, calls=store.calls, copies=copies, tools=tools, clock=clock)
 
 
 async def jobs_of_a_call(store: Store, clock: ManualClock, utterances: int = 1) -> list[Job]:

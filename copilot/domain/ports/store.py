@@ -18,7 +18,7 @@ JobState = Literal["queued", "leased", "done", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A row of the outbox. ``lease_until``: after it, an unfinished job is sent again."""
+    """A row of the outbox: makes ``version`` of an artifact. ``lease_until``: after it, an unfinished job is sent again."""
 
     job_id: JobId
     org_id: OrgId
@@ -28,6 +28,7 @@ class Job:
     attempts: int
     lease_until: datetime | None = None
     error: str = ""
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,10 @@ class Outbox(Protocol):
 
     def fail(self, job_id: JobId, reason: str, *, retry_at: datetime | None) -> None:
         """Back to the queue at ``retry_at``, or, when None, failed for good with ``ArtifactFailed`` appended."""
+        ...
+
+    def renew(self, job_id: JobId, until: datetime) -> bool:
+        """Lengthens the lease of a worker that is still at it. False: the job is not leased any more (done, failed, its call erased)."""
         ...
 
     def job(self, job_id: JobId) -> Job: ...

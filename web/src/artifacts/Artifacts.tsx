@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { CallState } from '../core/callstate.ts';
 import { clock, percent, score } from '../core/format.ts';
-import { ARTIFACT_KINDS, type ArtifactKind } from '../core/protocol.ts';
+import { TEXT_ARTIFACT_KINDS, type TextArtifactKind } from '../core/protocol.ts';
 import type {
   Artifact,
   Evidence,
@@ -24,27 +24,27 @@ interface Props {
   onUtterance: (utteranceId: string) => void;
   /** Plays a span; without it evidence leads to the utterance. */
   onPlay?: (evidence: Evidence) => void;
-  onRerun?: (kind: ArtifactKind) => void;
+  onRerun?: (kind: TextArtifactKind) => void;
 }
 
 export function Artifacts(props: Props) {
   const { state, artifacts } = props;
   const app = useApp();
   const t = app.t.value;
-  const [kind, setKind] = useState<ArtifactKind>('summary');
-  const found = (k: ArtifactKind): Artifact | undefined => artifacts.find((a) => a.kind === k);
+  const [kind, setKind] = useState<TextArtifactKind>('summary');
+  const found = (k: TextArtifactKind): Artifact | undefined => artifacts.find((a) => a.kind === k);
   const artifact = found(kind);
   const move = (by: number): void => {
-    const next = ARTIFACT_KINDS[
-      (ARTIFACT_KINDS.indexOf(kind) + by + ARTIFACT_KINDS.length) % ARTIFACT_KINDS.length
-    ] as ArtifactKind;
+    const next = TEXT_ARTIFACT_KINDS[
+      (TEXT_ARTIFACT_KINDS.indexOf(kind) + by + TEXT_ARTIFACT_KINDS.length) % TEXT_ARTIFACT_KINDS.length
+    ] as TextArtifactKind;
     setKind(next);
     document.getElementById(`tab-${next}`)?.focus();
   };
   return (
     <section class="artifacts" aria-label={t('acw.title')} data-testid="artifacts">
       <div class="tabs" role="tablist" aria-label={t('acw.title')}>
-        {ARTIFACT_KINDS.map((k) => (
+        {TEXT_ARTIFACT_KINDS.map((k) => (
           <button
             key={k}
             id={`tab-${k}`}

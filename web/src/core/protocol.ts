@@ -8,7 +8,10 @@ export type Channel = TranscriptPartial['channel'];
 export type EventOf<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;
 export type FeedbackAction = EventOf<'suggestion_feedback'>['action'];
 export type ArtifactKind = EventOf<'artifact_ready'>['kind'];
-export const ARTIFACT_KINDS: readonly ArtifactKind[] = ['summary', 'ticket', 'qa'];
+export const ARTIFACT_KINDS: readonly ArtifactKind[] = ['summary', 'ticket', 'qa', 'recording'];
+/** Those that are read; the recording is heard in the player. */
+export type TextArtifactKind = Exclude<ArtifactKind, 'recording'>;
+export const TEXT_ARTIFACT_KINDS: readonly TextArtifactKind[] = ['summary', 'ticket', 'qa'];
 
 export interface User {
   user_id: string;

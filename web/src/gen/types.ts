@@ -30,8 +30,8 @@ export interface Article {
  * One version of one artifact of a call.
  */
 export interface Artifact {
-  body: Summary | TicketClassification | QaScorecard;
-  kind: 'summary' | 'ticket' | 'qa';
+  body: Summary | TicketClassification | QaScorecard | ListeningCopy;
+  kind: 'summary' | 'ticket' | 'qa' | 'recording';
   version: number;
 }
 /**
@@ -109,10 +109,35 @@ export interface Evidence {
   utterance_id: string;
 }
 /**
+ * The two FLAC files joined from a call's recording: the original, and the one in which ``hidden`` is a low tone.
+ *
+ * Sample n of either is media time n / ``sample_rate_hz``. ``channels``: from left to right. ``complete`` is False when part of the
+ * recording was still missing when it was made. Both files lie in blocks of ``block_bytes`` in ``folder`` of the call's media.
+ */
+export interface ListeningCopy {
+  block_bytes: number;
+  channels: ('customer' | 'agent' | 'mixed')[];
+  complete: boolean;
+  duration_ms: number;
+  folder: string;
+  hidden: HiddenSpan[];
+  masked_bytes: number;
+  original_bytes: number;
+  sample_rate_hz: number;
+  through_seq: number;
+}
+/**
+ * Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what.
+ */
+export interface HiddenSpan {
+  end_ms: number;
+  start_ms: number;
+}
+/**
  * After-call work gave up on an artifact after its retries; it can be run again.
  */
 export interface ArtifactFailed {
-  kind: 'summary' | 'ticket' | 'qa';
+  kind: 'summary' | 'ticket' | 'qa' | 'recording';
   reason: string;
   type: 'artifact_failed';
 }
@@ -120,7 +145,7 @@ export interface ArtifactFailed {
  * The artifact itself is in the store under (call, kind, version).
  */
 export interface ArtifactReady {
-  kind: 'summary' | 'ticket' | 'qa';
+  kind: 'summary' | 'ticket' | 'qa' | 'recording';
   type: 'artifact_ready';
   version: number;
 }

@@ -72,7 +72,7 @@ export function CallsPage() {
 
   useEffect(() => {
     const wanted = (calls ?? []).filter(
-      (c) => c.artifacts.some((k) => k !== 'summary') && !asked.current.has(`${c.call_id}/${c.last_seq}`),
+      (c) => c.artifacts.some((k) => k === 'ticket' || k === 'qa') && !asked.current.has(`${c.call_id}/${c.last_seq}`),
     );
     for (const c of wanted) asked.current.add(`${c.call_id}/${c.last_seq}`);
     const queue = [...wanted];

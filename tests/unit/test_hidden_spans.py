@@ -1,0 +1,145 @@
+"""Which stretches of a recording are hidden: by the times of masked words, by whole utterances where those are unknown, and where nobody
+heard what was said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copilot.domain.artifacts import HiddenSpan
+from copilot.domain.audio import ChannelName
+from copilot.domain.events import CallEnded, CallEvent, Degraded, EventEnvelope, Redacted, UtteranceFinal
+from copilot.domain.ids import utterance_id
+from copilot.domain.transcript import TranscriptFinal, Word
+from copilot.privacy.masker import Masker
+from streaming.recording.masking import FOREVER_MS, PAD_MS, hidden_spans, hide
+from tests.fakes.stores import AT, CALL, ORG
+
+END = CallEnded(reason="hangup", duration_ms=60_000)
+LEGS: tuple[ChannelName, ...] = ("customer", "agent")
+
+
+def log(*events: CallEvent) -> list[EventEnvelope]:
+    return [EventEnvelope(org_id=ORG, call_id=CALL, seq=n, epoch=1, at=AT, event=event) for n, event in enumerate(events, 1)]
+
+
+def final(text: str, start_ms: int, end_ms: int, words: tuple[Word, ...] = (), channel: ChannelName = "customer") -> UtteranceFinal:
+    return UtteranceFinal(
+        utterance_id=utterance_id(channel, start_ms + 1),
+        channel=channel,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        language="zh",
+        confidence=0.9,
+        text=text,
+        words=words,
+    )
+
+
+def word(text: str, start_ms: int, end_ms: int) -> Word:
+    return Word(text=text, start_ms=start_ms, end_ms=end_ms, confidence=0.9)
+
+
+def spans(*events: CallEvent) -> list[tuple[int, int]]:
+    return [(span.start_ms, span.end_ms) for span in hidden_spans(log(*events), LEGS)]
+
+
+def test_a_masked_word_is_hidden_with_its_padding_and_nothing_else_is() -> None:
+    words = (word("尾号", 1000, 1400), word("【尾号#1】", 1500, 2600), word("的卡", 2700, 3000))
+    assert spans(final("尾号【尾号#1】的卡", 900, 3100, words), END) == [(1500 - PAD_MS, 2600 + PAD_MS)]
+    assert spans(final("您好", 0, 900, (word("您好", 0, 900),)), END) == []
+
+
+def test_what_the_masker_itself_leaves_in_a_final_is_enough() -> None:
+    digits = [word(digit, 2000 + 200 * n, 2180 + 200 * n) for n, digit in enumerate("13900005678")]
+    said = TranscriptFinal(
+        channel="customer",
+        utterance_id=utterance_id("customer", 1),
+        start_ms=900,
+        end_ms=5000,
+        text="我的手机号是13900005678",
+        language="zh",
+        confidence=0.9,
+        words=(*(word(char, 1000 + 100 * n, 1090 + 100 * n) for n, char in enumerate("我的手机号是")), *digits),
+    )
+    masked, _ = Masker().final(said)
+    assert spans(final(masked.text, 900, 5000, masked.words), END) == [(2000 - PAD_MS, 4180 + PAD_MS)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        (word("卡号是", 1000, 1500),),
+        (word("卡号是", 1000, 1500), word("【卡号#2】", 1600, 2000)),
+        (word("【卡号#1】", 1000, 1500), word("【卡号#1】", 1600, 2000)),
+    ],
+    ids=["none", "without-the-token", "another-token", "too-many"],
+)
+def test_an_utterance_whose_words_do_not_say_where_is_hidden_whole(words: tuple[Word, ...]) -> None:
+    assert spans(final("卡号是【卡号#1】", 1000, 4000, words), END) == [(1000 - PAD_MS, 4000 + PAD_MS)]
+
+
+def test_a_span_before_the_beginning_begins_there_and_touching_spans_are_one() -> None:
+    words = (word("【姓名#1】", 50, 400), word("【卡号#1】", 600, 900))
+    assert spans(final("【姓名#1】【卡号#1】", 0, 1000, words), END) == [(0, 900 + PAD_MS)]
+
+
+def test_pii_found_late_is_hidden_too() -> None:
+    first = final("六二【卡号#1】", 1000, 2000, (word("六二", 1000, 1400), word("【卡号#1】", 1400, 2000)))
+    emptied = final("", 3000, 4000)
+    untouched = final("好的", 5000, 6000)
+    found = [(1400 - PAD_MS, 2000 + PAD_MS), (3000 - PAD_MS, 4000 + PAD_MS)]
+    assert spans(first, emptied, untouched, END, Redacted(seqs=(1, 2))) == found
+
+
+def test_speech_that_recognition_missed_is_hidden() -> None:
+    down, up = (Degraded(part="recognition", state=state) for state in ("down", "up"))
+    before, after = final("您好", 1000, 2000), final("再见", 9000, 9500)
+    theirs = final("请说", 500, 800, channel="agent"), final("好", 9600, 9900, channel="agent")
+    assert spans(before, theirs[0], down, up, after, theirs[1], END) == [(800, 9600)]
+    assert spans(before, down, after, theirs[1], END) == [(0, FOREVER_MS)], "it never came back, and the agent was never heard"
+    assert spans(before, theirs[0], after, theirs[1], END) == []
+    others = Degraded(part="generation", state="down")
+    assert spans(before, theirs[0], others, after, theirs[1], END) == []
+
+
+def test_a_final_heard_while_recognition_is_behind_does_not_end_what_is_missed() -> None:
+    down, up = (Degraded(part="recognition", state=state) for state in ("down", "up"))
+    ours = [final("嗯", 1000, 2000), final("嗯", 5000, 6000), final("嗯", 9000, 9500), final("嗯", 12_000, 12_500)]
+    found = hidden_spans(log(ours[0], down, ours[1], up, ours[2], ours[3], END), ["customer"])
+    assert [(span.start_ms, span.end_ms) for span in found] == [(2000, 5000), (6000, 9000)]
+
+
+def test_of_a_running_call_what_has_no_final_yet_is_hidden() -> None:
+    assert spans(final("您好", 0, 900), final("您好", 1000, 2000, channel="agent")) == [(900, FOREVER_MS)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 400)), max_size=5),
+    st.integers(0, 3000),
+    st.integers(0, 4000),
+    st.sampled_from([8000, 16_000, 11_025]),
+    st.sampled_from([None, 2]),
+)
+def test_hiding_changes_every_sample_of_a_span_and_no_other(
+    times: list[tuple[int, int]], first: int, count: int, rate: int, channels: int | None
+) -> None:
+    hidden = [HiddenSpan(start_ms=start, end_ms=start + length) for start, length in times]
+    spoken = 20_000
+    samples = np.full(count if channels is None else (count, channels), spoken, np.int16)
+    hide(samples, first, rate, hidden)
+    at_ms = (np.arange(count) + first) * 1000 / rate
+    inside = np.zeros(count, bool)
+    for span in hidden:
+        inside |= (at_ms >= span.start_ms) & (at_ms < span.end_ms)
+    heard = samples == spoken if channels is None else (samples == spoken).any(axis=1)
+    assert not heard[inside].any()
+    # A whole ms may be hidden for a part of it.
+    edges = np.zeros(count, bool)
+    for span in hidden:
+        edges |= (at_ms > span.start_ms - 1) & (at_ms < span.end_ms + 1)
+    assert heard[~edges].all()
+    assert np.abs(samples[inside]).max(initial=0) < 1000
