@@ -55,7 +55,9 @@ class Demo:
             raise ServerFailed(f"There is no scenario {options.call!r} in {SCENARIOS}.")
         self.gold: Json = json.loads((scenario / "gold.json").read_text(encoding="utf-8"))
         self.audio: Path = options.audio or scenario / "call.wav"
-        self.server = ServerProcess(data_dir=options.data_dir, http_port=free_port(8000), telephony_port=free_port(8765))
+        # Nobody but this machine reaches the demo, and whoever watches it wants to speak themselves.
+        settings = {"PANGTING_TELEPHONY__BROWSER_CALLS": "1"}
+        self.server = ServerProcess(data_dir=options.data_dir, http_port=free_port(8000), telephony_port=free_port(8765), settings=settings)
         self.view = CallView(self.console, json_lines=options.json)
 
     def step(self, name: str, begun: float, note: str = "") -> None:
@@ -75,6 +77,7 @@ class Demo:
         table = Table.grid(padding=(0, 2))
         passwords = self.server.passwords
         table.add_row("坐席侧边栏 Sidebar", f"{self.server.base}/agent", f"{AGENT} / {passwords[AGENT]}")
+        table.add_row("试一试 Your own voice", f"{self.server.base}/try", f"{AGENT} / {passwords[AGENT]}")
         table.add_row("质检 Supervisor", f"{self.server.base}/calls", f"{SUPERVISOR} / {passwords[SUPERVISOR]}")
         table.add_row("集成密钥 Integration key", f"PANGTING_KEY={self.server.key}", "pangting play … (docs/tutorial.md)")
         self.console.print(Panel(table, title="打开 Open", title_align="left", expand=False))

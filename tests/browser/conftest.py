@@ -19,9 +19,13 @@ FLAGS = [
 ]  # fmt: skip
 
 
+def chromium_program() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = chromium_program()
     if program is None:
         message = "No Chromium found: install Debian's chromium package (make setup-dev does)."
         if os.environ.get("CI"):
@@ -55,3 +59,8 @@ def shoot() -> Callable[[Page, str], Path]:
         return path
 
     return take
+
+
+@pytest.fixture
+def console_errors() -> list[str]:
+    return []

@@ -36,11 +36,6 @@ def play_in_background(server: ServerProcess, call_id: str, name: str, *, speed:
     return thread
 
 
-@pytest.fixture
-def console_errors() -> list[str]:
-    return []
-
-
 def new_page(chromium: Browser, width: int, height: int, errors: list[str]) -> Page:
     context = chromium.new_context(viewport={"width": width, "height": height}, locale="zh-CN")
     page = context.new_page()

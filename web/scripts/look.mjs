@@ -79,6 +79,22 @@ await shot('enrol', { width: 420, height: 760, user: null, path: '/enrol#good' }
 );
 await shot('calls-empty', { width: 1100, height: 500, user: 'wang' }, (p) => p.getByTestId('calls-empty').waitFor());
 await shot('agent-idle-360', { width: 360, height: 740 }, (p) => p.locator('.conn.online').waitFor());
+const setup = (page) => page.getByTestId('try-setup').waitFor();
+await shot('try-320', { width: 320, height: 640, path: '/try' }, setup);
+await shot('try-320-en-dark', { width: 320, height: 640, path: '/try', language: 'en', dark: true }, setup);
+await shot('try-1100', { width: 1100, height: 760, path: '/try' }, setup);
+await shot('try-off-360', { width: 360, height: 640, path: '/agent' }, async (p) => {
+  await p.route('**/api/v1/microphone', (r) =>
+    r.fulfill({ json: { calls_each: 0, setting: 'telephony.browser_calls', url: '' } }),
+  );
+  await p.goto(`${BASE}/try`);
+  await p.locator('[data-obstacle=off]').waitFor();
+});
+await shot('try-no-line-420', { width: 420, height: 860, path: '/try' }, async (p) => {
+  await setup(p);
+  await p.getByTestId('try-start').click();
+  await p.locator('[data-problem]').waitFor();
+});
 await post('/mock/start', { log: 'card-fraud', until_ms: 35800, instant_ms: 35500, call_id: 'now' });
 await shot('agent-360', { width: 360, height: 800 }, card);
 await shot('agent-320', { width: 320, height: 640 }, card);

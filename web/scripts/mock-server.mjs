@@ -275,6 +275,9 @@ const server = createServer(async (req, res) => {
     return json({ ticket, expires_in_s: 60 });
   }
   if (route === '/me') return json(bearer);
+  // The form can be looked at; there is no line behind it.
+  if (route === '/microphone')
+    return json({ calls_each: 1, setting: 'telephony.browser_calls', url: `ws://localhost:${PORT}/v1/raw` });
   if (route === '/auth/logout') return res.writeHead(204).end();
   if (route === '/bank/labels') return json(LABELS[url.searchParams.get('language')] ?? LABELS.zh);
   if (route === '/kb/search') {

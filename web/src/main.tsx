@@ -4,12 +4,14 @@ import { useEffect, useState } from 'preact/hooks';
 import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
+import { TryPage } from './line/TryPage.tsx';
 import { CallPage } from './supervisor/CallPage.tsx';
 import { CallsPage } from './supervisor/CallsPage.tsx';
 import { App, AppProvider, homeOf, useApp } from './ui/app.ts';
 import { Link, Notice, Shell } from './ui/Shell.tsx';
 import './ui/base.css';
 import './agent/agent.css';
+import './line/line.css';
 import './supervisor/supervisor.css';
 
 function Root() {
@@ -38,6 +40,7 @@ function Root() {
   }
   if (path === '/') return null;
   if (path === '/agent') return <AgentPage />;
+  if (path === '/try') return <TryPage />;
   if (path === '/calls') return <CallsPage />;
   const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
   if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;

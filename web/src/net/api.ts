@@ -50,6 +50,13 @@ export interface Status {
   capacity: { live_calls: number; max_calls: number };
 }
 
+/** Whether people may call from a page (``calls_each`` above 0), the setting that says so, and where the page connects. */
+export interface PageCalls {
+  calls_each: number;
+  setting: string;
+  url: string;
+}
+
 type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
 const BASE = '/api/v1';
@@ -80,8 +87,11 @@ export class Api {
   me(): Promise<User> {
     return this.#json('GET', '/me');
   }
-  ticket(purpose: 'feed' | 'audio', callId?: string): Promise<{ ticket: string; expires_in_s: number }> {
+  ticket(purpose: 'feed' | 'audio' | 'microphone', callId?: string): Promise<{ ticket: string; expires_in_s: number }> {
     return this.#json('POST', '/tickets', callId === undefined ? { purpose } : { purpose, call_id: callId });
+  }
+  microphone(): Promise<PageCalls> {
+    return this.#json('GET', '/microphone');
   }
   calls(query: {
     limit?: number;

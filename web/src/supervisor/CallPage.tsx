@@ -1,6 +1,5 @@
 // One call: recording, transcript, artifacts, and for operators where the time of every suggestion went.
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { typing } from '../agent/AgentPage.tsx';
 import { latestIntents } from '../agent/Understanding.tsx';
 import { Artifacts } from '../artifacts/Artifacts.tsx';
 import { spokenAt } from '../core/audio.ts';
@@ -10,6 +9,7 @@ import { clock, moment, percent } from '../core/format.ts';
 import { ApiError, type Leg } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
+import { typing } from '../ui/keys.ts';
 import { Rich } from '../ui/Rich.tsx';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { jumpTo, Transcript } from '../ui/Transcript.tsx';

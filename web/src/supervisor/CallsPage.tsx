@@ -1,10 +1,10 @@
 // The list of calls: newest first, filtered by phase, walked by keyboard.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { typing } from '../agent/AgentPage.tsx';
 import { clock, moment, score } from '../core/format.ts';
 import type { Artifact, Call, QaScorecard, TicketClassification } from '../gen/types.ts';
 import { useApp } from '../ui/app.ts';
 import { HelpDialog } from '../ui/Help.tsx';
+import { typing } from '../ui/keys.ts';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 
 type Filter = 'all' | 'live' | 'ended';

@@ -10,6 +10,8 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
     ['/', t('help.search')],
     ['j k Enter', t('help.list')],
     ['Space', t('help.play')],
+    ['Alt+M', t('help.line')],
+    ['Alt+Shift+M', t('help.line.end')],
     ['?', t('help.help')],
   ];
   return (

@@ -1,6 +1,6 @@
 // The frame of every signed-in page: a slim top bar, the notice line, the page.
 import type { ComponentChildren } from 'preact';
-import { type Theme, useApp } from './app.ts';
+import { mayConfigure, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
 
 export function Link({
@@ -82,6 +82,8 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
   const t = app.t.value;
   const path = app.path.value;
   const user = app.session.value?.user;
+  // Those who can switch it on find it also while it is off.
+  const offered = (app.pageCalls.value?.calls_each ?? 0) > 0 || path === '/try' || mayConfigure(user?.roles ?? []);
   return (
     <>
       <a class="skip" href="#main">
@@ -96,6 +98,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
           <Link to="/calls" current={path.startsWith('/calls')}>
             {t('nav.calls')}
           </Link>
+          {offered && (
+            <Link to="/try" current={path === '/try'}>
+              {t('nav.try')}
+            </Link>
+          )}
         </nav>
         <span class="grow" />
         {extra}

@@ -4,7 +4,7 @@ import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { conceal } from '../core/text.ts';
 import { type Language, lookup, type Translate, translator } from '../i18n/translate.ts';
-import { Api, ApiError, type Labels, type Session } from '../net/api.ts';
+import { Api, ApiError, type Labels, type PageCalls, type Session } from '../net/api.ts';
 
 export type Theme = 'auto' | 'light' | 'dark';
 
@@ -37,6 +37,8 @@ export class App {
   readonly notice = signal<string>('');
   readonly expired = signal(false);
   readonly labels = signal<Labels>(NO_LABELS);
+  /** Whether this person may call from a page; null until the server has said so. */
+  readonly pageCalls = signal<PageCalls | null>(null);
   readonly t = computed<Translate>(() => translator(this.language.value));
   readonly api: Api;
   readonly #host: Host;
@@ -55,6 +57,10 @@ export class App {
       () => this.session.value?.token ?? null,
       () => this.#expire(),
     );
+    effect(() => {
+      if (this.session.value === null) this.pageCalls.value = null;
+      else void this.readPageCalls().catch(() => undefined);
+    });
     effect(() => {
       const key = this.language.value;
       if (this.session.value !== null) void this.#loadLabels(key);
@@ -142,6 +148,12 @@ export class App {
     return conceal(text, secrets);
   }
 
+  async readPageCalls(): Promise<PageCalls> {
+    const found = await this.api.microphone();
+    this.pageCalls.value = found;
+    return found;
+  }
+
   async #loadLabels(language: Language): Promise<void> {
     try {
       const labels = await this.api.labels(language);
@@ -200,6 +212,11 @@ export function useApp(): App {
 }
 
 export const REVIEWERS = ['team_lead', 'inspector', 'qa_lead', 'ops_admin', 'sys_admin', 'auditor', 'editor'];
+
+/** Those who run the server. */
+export function mayConfigure(roles: readonly string[]): boolean {
+  return roles.includes('sys_admin') || roles.includes('ops_admin');
+}
 
 /** Where a person starts: those who take calls at the sidebar, everybody else at the list. */
 export function homeOf(roles: readonly string[]): string {
