@@ -26,8 +26,8 @@ def read(language: str, split: str) -> list[Line]:
 
 
 def heard(lines: Sequence[Line]) -> list[list[Span]]:
-    """What the masker of a call finds in the lines of each dialogue, one masker a dialogue."""
-    found = []
+    """What the masker of a call finds in the lines of each dialogue, one masker a dialogue; what it finds late counts too."""
+    said: dict[str, str] = {}
     for _, dialogue in groupby(lines, key=lambda line: line.dialogue):
         masker: Masker | None = None
         for number, line in enumerate(dialogue):
@@ -41,8 +41,9 @@ def heard(lines: Sequence[Line]) -> list[list[Span]]:
                 language=line.language,
                 confidence=0.9,
             )
-            found.append(located(line.text, masker.final(final)[0].text))
-    return found
+            said[final.utterance_id] = masker.final(final)[0].text
+            said |= {late.utterance_id: late.text for late in masker.take_rewritten()}
+    return [located(line.text, said[line.id]) for line in lines]
 
 
 def printed(path: Path) -> list[list[Span]]:

@@ -1,70 +1,193 @@
-"""The words that announce personal information, in both languages. Data, no logic."""
+"""The words that announce a number, in both languages, and what stands around numbers that are nobody's. Data and its patterns. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-PiiType = Literal["卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码", "客户号"]
-PII_TYPES: tuple[PiiType, ...] = ("卡号", "尾号", "手机号", "身份证", "姓名", "地址", "邮箱", "验证码", "密码", "客户号")
+from copilot.privacy.homophones import sounding
+from copilot.privacy.spans import Kind
 
-NUMBER_CUES: tuple[tuple[PiiType, int, str], ...] = (
-    # type, fewest digits, pattern; where several match, the one nearest to the digits decides
-    ("尾号", 3, r"尾号|[后末]\s*(?:[三四六346])\s*[位码]|ending (?:in|with)|last (?:three|four|six|3|4|6)(?: digits| numbers)?"),
-    ("卡号", 4, r"卡号|账号|帐号|账户号|银行卡|储蓄卡号|信用卡号|card (?:number|no\.?)|account (?:number|no\.?)"),
-    ("手机号", 4, r"手机号码?|电话号码?|联系方式|联系电话|预留(?:的)?(?:手机|电话)|号码|(?:phone|mobile|cell|contact)(?: number| no\.?)"),
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """``text[start:end]`` announces a number of ``kind`` with at least ``least`` digits. ``weak``: only if it follows at once."""
+
+    kind: Kind
+    least: int
+    weak: bool
+    start: int
+    end: int
+
+
+_HAO, _KA, _JI, _MA, _ZH = (sounding(char) for char in "号卡机码账")
+_PHONE, _CALL, _ID, _DOC = sounding("手机"), sounding("电话"), sounding("身份证"), sounding("证件")
+_CODE, _SECRET, _TAIL = sounding("验证码"), sounding("密码"), sounding("尾号")
+_MANY = r"[一二两三四五六八123468几]"
+
+_CUES: tuple[tuple[Kind, int, bool, str], ...] = (
+    # kind, fewest digits, weak, pattern; of those that begin at one place the first is taken
+    (
+        "编号",
+        3,
+        False,
+        rf"(?:订|工|运|保|回|快递|物流|面|票)单(?:编{_HAO}|{_HAO}{_MA}?)?|(?:编|工|单|案|票|文|批|批次|流水|参考|受理|登记|合同|协议"
+        r"|发票|收据|凭证|序列|型|款|房型|车次|航班"
+        r"|会议室?|桌|柜|座位|取件|取货|取号|排队|预约|叫|交易|业务|申请|事件|投诉|备案|报案|立案|商户|商品|产品|客户经理|柜员|坐席"
+        rf"|客服|员工){_HAO}"
+        rf"|(?:编|代|条形|条|取件|兑换|提货|优惠|机构|网点|产品|基金|股票|行业|邀请|推荐)(?:代)?{_MA}|案件|(?:车架|发动机|引擎"
+        rf"|机身){_HAO}(?:[后前末]{_MANY}位)?|有效期(?:限|至|到)?"
+        rf"|(?:排|叫|取|挂)(?:了|到|的是)?个?{_HAO}",
+    ),
+    ("编号", 1, True, r"第"),
+    (
+        "编号",
+        3,
+        False,
+        r"expir(?:y|es|ation)(?: date)?|valid (?:thru|until|through)|(?:order|ticket|tracking|reference|ref|case|invoice|receipt"
+        r"|confirmation|transaction|waybill|parcel|staff|employee|badge|agent|contract"
+        r"|policy|claim|complaint|application|product|fund|merchant|branch|queue|serial|model|batch|article|form|booking|request|job"
+        r"|work order"
+        r"|shipment|voucher|token|window|gate|counter|extension)s?"
+        r"(?: (?:id|identifier|number|numb her|numb|no\.?|code|reference|is(?= (?:[0-9]|[a-z]+ (?:[0-9]|one|two|three|four|five|six"
+        r"|seven|eight"
+        r"|nine|zero|oh|double)))))+(?![a-z])|\b(?:reference|order|ticket|case|invoice|receipt|waybill)\b",
+    ),
+    ("尾号", 3, False, rf"{_TAIL}|最?[后末前](?:面|边)?(?:的)?\s*{_MANY}\s*[位码个](?:数字?|{_HAO})?|(?:首|尾|前|末){_MANY}位"),
+    ("尾号", 3, False, r"ending(?: (?:in|with|is))?|ends (?:in|with)|(?:first|last) (?:three|four|five|six|[3-6])(?: digits?| numbers?)?"),
+    (
+        "安全码",
+        3,
+        False,
+        rf"安全{_MA}|CVV2?|CVC2?|C V V|(?:背|被)(?:面|后)?(?:的)?(?:那)?[三3](?:位|个)(?:数字?|{_HAO}|{_MA})?|签名(?:条|栏|处)",
+    ),
+    (
+        "安全码",
+        3,
+        False,
+        r"security (?:code|number)|(?:three|3)(?:[ -]digits?)?(?: numbers?| digits?| code)? (?:on|at|from) the back|the back of (?:the"
+        r"|my) card",
+    ),
     (
         "验证码",
         3,
-        r"验证码|校验码|动态码|动态密码|动态口令|安全码|CVV2?|CVC2?|OTP|(?:verification|security|one[- ]time) (?:code|number|password)",
+        False,
+        rf"{_CODE}|校{sounding('验')}{_MA}|动态(?:{_SECRET}|口令|{_MA})|短信{_MA}|(?:一次性|随机)(?:{_SECRET}|口令|{_MA})|确认{_MA}"
+        rf"|授权{_MA}|识别{_MA}"
+        r"|OTP|(?:verification|one[- ]time|confirmation|text(?:ed)?|sms|auth(?:entication|orization)?|access) (?:code|pass(?:word|code)"
+        r"|pin)"
+        r"|(?:the|that|this|a|my) code\b|\bcode (?:you|they|that|is|was|i got)",
     ),
-    ("密码", 4, r"密码|口令|password|passcode|PIN(?: code| number)?"),
-    ("身份证", 4, r"身份证(?:号码?|件)?|证件号码?|(?:ID|identity)(?: card)? (?:number|no\.?)|passport (?:number|no\.?)"),
+    (
+        "密码",
+        4,
+        False,
+        rf"{_SECRET}|口令|password|passcode|\bPINs?\b(?: code| number| numb her)?|\bpens?\b(?=,? (?:is|was|which|number))|secret "
+        r"(?:code|number)",
+    ),
+    ("护照", 5, False, rf"{sounding('护照')}(?:{_HAO}|{_MA})*|passports?(?: (?:number|numb her|no\.?))?|通行证(?:{_HAO}|{_MA})*"),
+    (
+        "身份证",
+        4,
+        False,
+        rf"{_ID}(?:件)?(?:{_HAO}{_MA}?)?|{_DOC}(?:{_HAO}{_MA}?)?|{sounding('证')}{_HAO}|户口[本簿]"
+        r"|(?:ID|I D|identity|identification|national id)(?: card)?(?: (?:number|numb her|no\.?))|\bID(?= (?:is|card|number))"
+        r"|social security(?: number)?|SSN|(?:driver'?s?|driving) licen[sc]e(?: number)?|国民身份|社保号",
+    ),
+    (
+        "卡号",
+        4,
+        False,
+        rf"{_KA}{_HAO}|(?:信用|借记|储蓄|银行|工资|社保|医保|主|副|旧|新|附属){_KA}{_HAO}|{_ZH}{_HAO}|{_ZH}户(?:{_HAO}|{_MA})"
+        rf"|存折(?:{_HAO}|上写的(?:是)?)?"
+        r"|(?:credit |debit |bank |new |old )?(?:card|cart|account|acct|a/c)(?:'s)? (?:number|numb her|numb|no\.?|digits)|IBAN|long "
+        r"number|number on the front|(?:sixteen|16)[- ]digits?|sort code|routing number",
+    ),
+    (
+        "卡号",
+        6,
+        True,
+        rf"(?:信用|借记|储蓄|银行|工资|旧|新)?{_KA}|(?:对公|理财|收款|付款|转入|转出|对方|还款|扣款|银行|资金)?(?:{_ZH}户|户头)|存折"
+        r"|(?:card|account)",
+    ),
+    (
+        "手机号",
+        4,
+        False,
+        rf"{_PHONE}(?:{_HAO}{_MA}?|{_MA})|{_CALL}(?:{_HAO}{_MA}?|{_MA})|{sounding('号码')}|联系(?:方式|电话)|(?:预留|绑定|注册|新|旧"
+        rf"|老)的?(?:{_PHONE}|{_CALL})"
+        rf"|座{_JI}|固话|微信(?:{_HAO})?|QQ(?:{_HAO})?"
+        r"|(?:tele)?(?:phone|mobile|cell|cellphone|contact|callback|landline)(?: phone)? (?:number|numb her|numb|no\.?)|(?:which|what"
+        r"|best|what's the best) (?:number|numb her)|whatsapp",
+    ),
+    (
+        "手机号",
+        7,
+        True,
+        rf"{_PHONE}|{_CALL}|(?:phone|mobile|cell|landline|call (?:me |him |her |us )?(?:back )?(?:at|on)|reach (?:me|him|her|us) (?:at"
+        r"|on)|text me (?:at|on)|dial)",
+    ),
 )
-NEAR_ONLY: tuple[tuple[PiiType, int, str], ...] = (
-    # words that announce a number only when it follows at once (手机银行, 打电话)
-    ("手机号", 7, r"手机|电话|(?:phone|mobile|call me (?:at|on))"),
-)
+_PATTERN = re.compile("|".join(f"(?P<c{at}>{pattern})" for at, (_, _, _, pattern) in enumerate(_CUES)), re.IGNORECASE)
+
+
+def cues(text: str) -> Iterator[Cue]:
+    """The cues of ``text`` in order, without overlap."""
+    for match in _PATTERN.finditer(text):
+        kind, least, weak, _ = _CUES[int(str(match.lastgroup)[1:])]
+        yield Cue(kind, least, weak, match.start(), match.end())
+
 
 CONNECTORS = re.compile(
-    r"(?:[\s:：,，、.\-—]|是|为|就是|呢|啊|嗯|呃|的|吧|应该|号|码|分别|我的|您的|请记一下|你记一下|您记一下"
-    r"|is|was|it's|it is|number|are|the|uh|um)*",
+    r"(?:[\s:：,，、.\-—(（]|是不是|是|为|就是|要不就|呢|啊|嗯|呃|额|的|吧|哦|应该|好像|大概|可能|号|码|分别|我的|您的|他的|她的|我|他"
+    r"|她|您|这边|写的?|报|念"
+    r"|请记一下|[你您]记一下|记得|叫|上|输|填|输入|那个|这个|改成|换成|改为|换为"
+    r"|is|was|were|it's|its|it is|number|are|the|that|which|uh+|um+|er+m?|so|okay|yes|yeah|i said|i think|would be|should be|there|one"
+    r"|in|with|my|his|her|on"
+    r"|with the|'s)*",
     re.IGNORECASE,
 )
 """Between a cue and its number, at no cost."""
-REACH = 12
+REACH = 14
 """A strong cue also reaches over this many other characters of the same sentence."""
+REACH_OF_OTHERS = 5
+"""The same for a cue of a number that is nobody's."""
 SENTENCE_END = frozenset("。！？；!?;\n")
 
+MONEY = re.compile(
+    r"\s*(?:多)?(?:元|块|角|毛|万|千|百|亿|美元|美金|港币|欧元|日元|英镑|人民币|额度|％|%|‰|个点|个百分点|yuan|rmb|cny|usd|hkd|dollars?"
+    r"|euros?|pounds?|cents|bucks|percent)",
+    re.IGNORECASE,
+)
+"""After a number, however long: it is an amount or a rate."""
 UNIT = re.compile(
-    r"\s*(?:元|块|角|毛|万|千|百|亿|年|月|日|号(?!码)|天|个|次|笔|分钟|分|秒|点|小时|周|岁|折|倍|期|成|张|位|人|%|％|‰|美元|港币|欧元|人民币"
-    r"|yuan|rmb|cny|usd|dollars?|percent|years?|months?|days?|hours?|minutes?|times|points|instal)",
+    r"\s*(?:多)?(?:年|月|日|号(?!码)|天|个(?!人是)|次|笔|分(?:钟|期|之)?|秒|点(?!com)|小时|周|岁|折|倍|期|成|张|位|人|页|份|条|项|户|家"
+    r"|批|轮|级|名|步|遍|楼|层|度|米|公里|开头|打头|积分|版"
+    r"|years?|months?|weeks?|days?|hours?|minutes?|seconds?|times|points|instal|people|customers|pages|am\b|pm\b|a\.m|p\.m|o'clock|o "
+    r"clock|th\b|st\b|percent|shares)",
     re.IGNORECASE,
 )
-"""After a number: it counts something."""
-CURRENCY = re.compile(r"(?:[¥￥$€£]|rmb|cny|usd|hkd|人民币|金额|余额|限额|额度|积分)\s*$", re.IGNORECASE)
-"""Before a number: it is an amount."""
-HOTLINE = re.compile(r"9[56]\d{3,4}|[48]00\d{7}|1[012]\d{1,3}|123\d{2}|100\d{2,3}|118\d{2,3}")
-"""Numbers everybody may know: banks' and services' hotlines, emergency numbers."""
-
-SURNAMES = frozenset(
-    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎"
-    "贺顾毛郝龚邵万钱严覃武戴莫孔向汤温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴霍涂成苗谷盛曲翁冉骆蓝路游辛靳管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤阳时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑景党宫费卜冷晏席卫米柏宗瞿桂全佟应臧闵苟邬边卞姬师和仇栾隋商刁沙荣巫寇桑郎甄丛仲虞敖巩明佘池查麻苑迟邝"
-)
-COMPOUND_SURNAMES = ("欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "夏侯", "南宫", "端木")
-NOT_IN_NAMES = frozenset(
-    "的是了在和想要吗呢啊吧我你您他她它那这哪先女尾卡身手电号码有没不也就都还给请帮把被从到对很什怎为个位，。！？、；：,.!?;: 　"
-)
-"""Characters that end a name when they follow it."""
-TITLES = r"先生|女士|小姐|太太|老师|阿姨|大哥|大姐"
-
-NAME_ASKED = re.compile(
-    r"(?:贵姓|怎么称呼|如何称呼|(?:您的|持卡人)?(?:姓名|名字)(?:是|叫)?(?:什么)?)[吗呢啊吧？?。]*$|your (?:full )?name[?.]*$", re.IGNORECASE
-)
-"""At the end of a sentence: the answer will be a name."""
-
-REQUEST = re.compile(
-    r"请|麻烦|报|提供|告诉|说一下|念|核[对实]|验证一下|输入|多少|什么|几位|[吗呢]|[?？]|\b(?:please|could|can|may|what|tell|give|confirm|provide|verify)\b",
+"""After a short number: it counts something."""
+CURRENCY = re.compile(
+    r"(?:[¥￥$€£]|rmb|cny|usd|hkd|人民币|美元|金额|今额|余额|限额|额度|积分|净值|份额|税额|税率|利率|本金|利息|手续费|工本费|年费|费用"
+    r"|最高|最低|起存|押金|单价|总共|一共|合计|满|减"
+    r"|(?:转|存|取|花|付|还|借|扣|交|充|汇|欠|买|刷|赚|赔|亏|补|退|入)(?:[了过给走掉]|出来?|进来?)*|消费了?|收(?:取|了|费)"
+    r"|(?:paid|pay|spent|transfer(?:red)?|withdrew|withdraw|deposit(?:ed)?|charged|owe|costs?|balance(?: is| of)?|limit(?: is| of)?"
+    r"|amount(?: is| of)?|from|about))\s*$",
     re.IGNORECASE,
 )
-"""A line that asks for something."""
+"""Right before a number: it is an amount."""
+HOTLINE = re.compile(
+    r"9[56]\d{3,4}|[48]00\d{7}|1?800\d{7}|11[0-9]|12[0-9]|10[0-9]|119|911|999|123\d{2}|100(?:10|86|00|99|01|50)|100\d{2}|118\d{2,3}"
+    r"|1069\d*|106\d{1,3}"
+)
+"""Numbers everybody may know: banks' and services' hotlines, emergency numbers, senders of bulk messages."""
+PREFIX_ONLY = re.compile(r"\s*(?:开头|打头|开始的|字头)")
+"""After a number: it is how many numbers begin."""
+CORRECTION = re.compile(
+    r"[\s，,。、.…\-—]*(?:啊|哦|呃|嗯|噢)?[\s，,]*(?:不对|不是|说错了?|错了|等一下|等等|等下|搞错了?|念错了?|重来|记错了?|no|wait|sorry"
+    r"|scratch that|correction|actually|I mean|let me)",
+    re.IGNORECASE,
+)
+"""After a number: it was wrong, and the right one follows."""

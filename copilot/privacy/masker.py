@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from copilot.domain.transcript import Correction, TranscriptFinal, TranscriptPartial, Word
-from copilot.privacy.cues import PiiType
-from copilot.privacy.find import Span, asked_for, cue_before, find_pii, trailing_digits
+from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from copilot.privacy.context import CallContext, Said, heard
+from copilot.privacy.cues import cues
+from copilot.privacy.find import find_pii, trailing_digits
+from copilot.privacy.late import Line, named_afterwards, names_known_now, pieces, values_known_now
+from copilot.privacy.spans import NUMBERS, Kind, PiiType, Span
+from copilot.privacy.texts import MaskedText, mask_corrections, mask_words, replaced, shifted
 
 HELD = "【…】"
 """Shown in a partial for digits whose meaning is not known yet."""
-_MEMORY = 2
-"""For how many finals an answer to a question is waited for."""
 _HOLD_FROM = 3
+"""From how many digits on the end of a partial is held back, whatever they may be."""
+_RECENT = 8
+"""How many finals are kept in clear, in memory, so that what they turn out to have said can still be taken out of them."""
 _TOKEN = re.compile(r"【(?P<type>[^#【】]+)#(?P<number>\d+)】")
 _PLAIN_METADATA = frozenset({"agent", "agent_id", "dnis", "direction", "queue", "skill", "language", "protocol", "campaign"})
 _WITHHELD = frozenset({"", "anonymous", "restricted", "private", "unavailable", "unknown", "withheld"})
@@ -23,50 +29,41 @@ _PHONE_METADATA = re.compile(r"ani|from|caller|calling|phone|mobile|msisdn|cli|c
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedSpan:
-    """``original[start:end]`` became ``token`` at ``masked[masked_start:masked_end]``."""
+class _Recent:
+    """A final in clear, the spans found in it so far, and what the call waited for when it was said."""
 
-    start: int
-    end: int
-    type: PiiType
-    token: str
-    masked_start: int
-    masked_end: int
+    final: TranscriptFinal
+    spans: tuple[Span, ...]
+    waiting: tuple[Kind, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class MaskedText:
-    """The masked text, and what was replaced where."""
-
-    text: str
-    spans: tuple[MaskedSpan, ...]
+    def line(self) -> Line:
+        return Line(self.final.channel, self.final.text, self.spans)
 
 
 class Masker:
-    """The masker of one call; used by one task. It remembers tokens, what was asked for, and the names it has met."""
+    """The masker of one call; used by one task. It remembers tokens, what is waited for, the names it has met and the newest finals."""
 
     def __init__(self, language: str = "zh") -> None:
         self.language = language
         self._tokens: dict[tuple[PiiType, str], str] = {}
         self._counts: dict[PiiType, int] = {}
         self._fresh: dict[str, str] = {}
-        self._expected: dict[str, tuple[PiiType, int]] = {}
+        self._context = CallContext()
+        self._recent: deque[_Recent] = deque(maxlen=_RECENT)
+        self._rewritten: dict[str, TranscriptFinal] = {}
 
     # -- text --------------------------------------------------------------------------------------------------------------------------
 
-    def mask(self, text: str, expected: PiiType | None = None) -> MaskedText:
+    def mask(self, text: str, expected: Kind | Sequence[Kind] | None = None) -> MaskedText:
         """Every personal span of ``text`` becomes its token. New values wait in ``take_secrets``."""
-        return _replaced(text, [(span, self._token(span)) for span in self.spans(text, expected)])
+        return self._masked(text, self.spans(text, expected))
 
-    def spans(self, text: str, expected: PiiType | None = None) -> list[Span]:
+    def spans(self, text: str, expected: Kind | Sequence[Kind] | None = None) -> list[Span]:
         """``find_pii`` plus the names already met in this call."""
-        found = find_pii(text, expected)
-        for (kind, value), _ in self._tokens.items():
-            if kind != "姓名" or len(value) < 2:
-                continue
-            for match in re.finditer(re.escape(value), text):
-                if all(match.end() <= span.start or match.start() >= span.end for span in found):
-                    found.append(Span(match.start(), match.end(), "姓名", value, 0.8))
+        names = self._names()
+        found = find_pii(text, expected, names)
+        found += names_known_now(Line("", text, tuple(found)), _mentions(names))
+        found += values_known_now(Line("", text, tuple(found)), self._values())
         return sorted(found, key=lambda span: span.start)
 
     def take_secrets(self) -> dict[str, str]:
@@ -77,13 +74,24 @@ class Masker:
     # -- speech ------------------------------------------------------------------------------------------------------------------------
 
     def final(self, final: TranscriptFinal) -> tuple[TranscriptFinal, dict[str, str]]:
-        """The masked final, and the vault values of its new tokens."""
-        expected = self._expecting(final.channel)
-        masked = self.mask(final.text, expected)
-        self._remember(final.channel, final.text, masked)
-        words = mask_words(final.words, final.text, masked, expected)
-        corrections = _corrections(final.corrections, masked)
-        return replace(final, text=masked.text, words=words, corrections=corrections), self.take_secrets()
+        """The masked final, and the vault values of its new tokens. Earlier finals that it explains wait in ``take_rewritten``."""
+        waiting = self._context.kinds
+        spans = self.spans(final.text, waiting)
+        self._recent.append(_Recent(final, tuple(spans), waiting))
+        self._look_back(spans)
+        newest = self._recent[-1]
+        said = [Said(kind=span.type, digits=sum(map(str.isdigit, span.value))) for span in newest.spans]
+        self._context = heard(self._context, final.channel, final.text, said)
+        self._rewritten.pop(final.utterance_id, None)
+        return self._masked_final(newest), self.take_secrets()
+
+    def take_rewritten(self) -> list[TranscriptFinal]:
+        """Finals handed out before in which something personal was found since, masked anew; oldest first, each once.
+
+        The vault values of their new tokens came with the final that explained them.
+        """
+        rewritten, self._rewritten = list(self._rewritten.values()), {}
+        return rewritten
 
     def partial(self, partial: TranscriptPartial) -> TranscriptPartial:
         """The masked partial. Makes no tokens: what it shows may still be misheard, and a digit string may still grow.
@@ -92,7 +100,7 @@ class Masker:
         anything that may still change its mask.
         """
         text = partial.stable + partial.unstable
-        spans = self.spans(text, self._expecting(partial.channel))
+        spans = self.spans(text, self._context.kinds)
         end = len(text.rstrip(" ，,、。."))
         run = trailing_digits(text)
         held = run.start if run is not None else len(text)
@@ -103,13 +111,13 @@ class Masker:
             unfinished = span.end >= end and span.type != "邮箱"
             known = None if unfinished else self._tokens.get((span.type, span.value))
             pieces.append((span, known or f"【{span.type}】"))
-        if run is not None and (len(run.digits) >= _HOLD_FROM or cue_before(text, held) or self._expecting(partial.channel)):
+        if run is not None and (len(run.digits) >= _HOLD_FROM or self._number_is_due(text[:held])):
             pieces.append((Span(held, len(text), "卡号", "", 0.0), HELD))
         # What was stable stays so up to the first piece that reaches into the unstable part or the end.
         cut = min([len(partial.stable), *(span.start for span, _ in pieces if span.end > len(partial.stable) or span.end >= end)])
-        stable = _replaced(text[:cut], [(span, token) for span, token in pieces if span.end <= cut]).text
-        rest = [(_shifted(span, cut), token) for span, token in pieces if span.start >= cut]
-        return replace(partial, stable=stable, unstable=_replaced(text[cut:], rest).text)
+        stable = replaced(text[:cut], [(span, token) for span, token in pieces if span.end <= cut]).text
+        rest = [(shifted(span, cut), token) for span, token in pieces if span.start >= cut]
+        return replace(partial, stable=stable, unstable=replaced(text[cut:], rest).text)
 
     def metadata(self, metadata: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """The masked call metadata, and the vault values of its new tokens.
@@ -146,10 +154,47 @@ class Masker:
             kind, number = cast("PiiType", found["type"]), int(found["number"])
             self._tokens[kind, value] = token
             self._counts[kind] = max(self._counts.get(kind, 0), number)
-        for channel, text in said[-2 * _MEMORY :]:
-            self._remember(channel, text, MaskedText(text, ()))
+        for channel, text in said:
+            values = [Said(kind=cast("PiiType", found["type"]), digits=0) for found in _TOKEN.finditer(text)]
+            self._context = heard(self._context, channel, text, values)
 
     # -- memory ------------------------------------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        return [value for kind, value in self._tokens if kind == "姓名"]
+
+    def _values(self) -> dict[str, PiiType]:
+        return {value: kind for kind, value in self._tokens if kind in NUMBERS and len(value) >= 4 and value.isdigit()}
+
+    def _look_back(self, newest: Sequence[Span]) -> None:
+        """Finds in the newest finals what the very newest explains; the finals that change wait in ``take_rewritten``."""
+        names = _mentions([span.value for span in newest if span.type == "姓名"])
+        values = {span.value: span.type for span in newest if span.type in NUMBERS and len(span.value) >= 4 and span.value.isdigit()}
+        lines = [item.line() for item in self._recent]
+        for found in (pieces(lines), named_afterwards(lines)):
+            self._add(found)
+        if names:
+            self._add({at: names_known_now(item.line(), names) for at, item in enumerate(self._recent)})
+        if values:
+            self._add({at: values_known_now(item.line(), values) for at, item in enumerate(self._recent)})
+
+    def _add(self, found: Mapping[int, Sequence[Span]]) -> None:
+        for at, spans in found.items():
+            if spans:
+                item = self._recent[at]
+                self._recent[at] = item = replace(item, spans=tuple(sorted([*item.spans, *spans], key=lambda span: span.start)))
+                self._rewritten[item.final.utterance_id] = self._masked_final(item)
+
+    def _masked_final(self, item: _Recent) -> TranscriptFinal:
+        final, masked = item.final, self._masked(item.final.text, item.spans)
+        words = mask_words(final.words, final.text, masked, item.waiting)
+        return replace(final, text=masked.text, words=words, corrections=mask_corrections(final.corrections, masked))
+
+    def _masked(self, text: str, spans: Sequence[Span]) -> MaskedText:
+        return replaced(text, [(span, self._token(span)) for span in spans])
+
+    def _number_is_due(self, before: str) -> bool:
+        return any(kind in NUMBERS for kind in self._context.kinds) or any(True for _ in cues(before))
 
     def _token(self, span: Span) -> str:
         key = (span.type, span.value)
@@ -160,111 +205,10 @@ class Masker:
             self._fresh[token] = span.value
         return token
 
-    def _expecting(self, channel: str) -> PiiType | None:
-        waiting = self._expected.get(channel)
-        return waiting[0] if waiting is not None else None
 
-    def _remember(self, channel: str, text: str, masked: MaskedText) -> None:
-        waiting = self._expected.pop(channel, None)
-        if waiting is not None and waiting[1] > 1:
-            self._expected[channel] = (waiting[0], waiting[1] - 1)
-        numbers = [span for span in masked.spans if span.type not in {"姓名", "地址", "邮箱"}]
-        if numbers and numbers[-1].end >= len(text.rstrip(" ，,。.")):
-            # A long number is often said in two breaths.
-            self._expected[channel] = (numbers[-1].type, _MEMORY)
-        asked = asked_for(text)
-        if asked is not None:
-            for other in {"customer": ("agent",), "agent": ("customer",)}.get(channel, (channel,)):
-                self._expected[other] = (asked, _MEMORY)
-
-
-def mask_words(words: Sequence[Word], text: str, masked: MaskedText, expected: PiiType | None = None) -> tuple[Word, ...]:
-    """The words of ``text`` with those of a masked span joined into one word that is the token.
-
-    Words that cannot be laid along the text (written otherwise than it) are searched on their own; if that does not find the same kinds of
-    spans, the utterance goes without words rather than with a value in them.
-    """
-    if not words or not masked.spans:
-        return tuple(words) if not masked.spans and not _leaks(words, expected) else ()
-    places = _laid(words, text)
-    if places is not None:
-        return _joined(words, places, [(span.start, span.end, span.token) for span in masked.spans])
-    line, places = _line(words)
-    found = find_pii(line, expected)
-    if [span.type for span in found] != [span.type for span in masked.spans]:
-        return ()
-    tokens = [span.token for span in masked.spans]
-    return _joined(words, places, [(span.start, span.end, token) for span, token in zip(found, tokens, strict=True)])
-
-
-def _leaks(words: Sequence[Word], expected: PiiType | None) -> bool:
-    return bool(find_pii(_line(words)[0], expected))
-
-
-def _laid(words: Sequence[Word], text: str) -> list[tuple[int, int]] | None:
-    """Where each word stands in the text; None if one cannot be found in its turn or letters or digits are left between them."""
-    places, at = [], 0
-    for word in words:
-        core = word.text.strip()
-        start = text.find(core, at)
-        if start < 0 or any(char.isalnum() for char in text[at:start]):
-            return None
-        places.append((start, start + len(core)))
-        at = start + len(core)
-    return None if any(char.isalnum() for char in text[at:]) else places
-
-
-def _line(words: Sequence[Word]) -> tuple[str, list[tuple[int, int]]]:
-    line, places = "", []
-    for word in words:
-        core = word.text.strip()
-        if line and core and (line[-1] + core[0]).isascii() and line[-1].isalpha() and core[0].isalpha():
-            line += " "
-        places.append((len(line), len(line) + len(core)))
-        line += core
-    return line, places
-
-
-def _joined(words: Sequence[Word], places: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, str]]) -> tuple[Word, ...]:
-    result: list[Word] = []
-    last_span = -1
-    for word, (start, end) in zip(words, places, strict=True):
-        hit = next((index for index, span in enumerate(spans) if start < span[1] and end > span[0]), None)
-        if hit is None:
-            result.append(word)
-        elif hit == last_span:
-            before = result[-1]
-            result[-1] = replace(before, end_ms=word.end_ms, confidence=min(before.confidence, word.confidence))
-        else:
-            # A word that reaches over the edge of a span goes with it.
-            result.append(replace(word, text=spans[hit][2]))
-            last_span = hit
-    return tuple(result)
-
-
-def _corrections(corrections: Sequence[Correction], masked: MaskedText) -> tuple[Correction, ...]:
-    """Corrections moved to their place in the masked text; those that touch personal information are dropped with it."""
-    kept = []
-    for correction in corrections:
-        if any(correction.start < span.end and correction.end > span.start for span in masked.spans) or find_pii(correction.original):
-            continue
-        shift = sum(
-            (span.masked_end - span.masked_start) - (span.end - span.start) for span in masked.spans if span.end <= correction.start
-        )
-        kept.append(replace(correction, start=correction.start + shift, end=correction.end + shift))
-    return tuple(kept)
-
-
-def _replaced(text: str, pieces: Sequence[tuple[Span, str]]) -> MaskedText:
-    out, at, length, spans = [], 0, 0, []
-    for span, token in sorted(pieces, key=lambda piece: piece[0].start):
-        out += [text[at : span.start], token]
-        length += span.start - at
-        spans.append(MaskedSpan(span.start, span.end, span.type, token, length, length + len(token)))
-        length += len(token)
-        at = span.end
-    return MaskedText("".join([*out, text[at:]]), tuple(spans))
-
-
-def _shifted(span: Span, by: int) -> Span:
-    return Span(span.start - by, span.end - by, span.type, span.value, span.confidence)
+def _mentions(names: Sequence[str]) -> list[str]:
+    """The names as they may be said again: whole, and an English one by any of its words."""
+    whole = [name for name in names if len(name) >= 2]
+    return whole + [
+        word for name in whole if name.isascii() for word in name.split() if len(word) >= 4 and word[0].isupper() and word != name
+    ]

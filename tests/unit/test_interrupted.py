@@ -9,6 +9,7 @@ from copilot.assembly.interrupted import InterruptedCalls
 from copilot.domain.audio import LegFormat, MediaFrame
 from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.events import CallEnded, CallStarted, Degraded, UtteranceFinal
+from copilot.domain.transcript import TranscriptFinal
 from copilot.privacy.masker import Masker
 from copilot.store.media import open_media
 from streaming.batch import transcribe_rest
@@ -161,7 +162,10 @@ def test_a_masker_goes_on_with_the_tokens_of_another():
     assert second.mask("就是13900002222").text.endswith(one[-len("【手机号#1】") :])
     assert second.take_secrets() == {}
     assert "【手机号#2】" in second.mask("还有一个手机号13911112222").text
-    assert second._expecting("customer") == "卡号"
+    answer = TranscriptFinal(
+        channel="customer", utterance_id="customer-1", start_ms=0, end_ms=900, text="六二二二零二", language="zh", confidence=0.9
+    )
+    assert second.final(answer)[0].text == "【卡号#1】", "what the agent asked for is still waited for"
 
 
 def test_what_is_left_of_a_leg_keeps_the_clock_of_the_call():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from copilot.privacy.find import asked_for, find_pii
+from copilot.privacy.context import asked_kinds
+from copilot.privacy.find import find_pii
 
 FOUND = [
     ("我的卡号是6222 0212 3456 7890 123", [("卡号", "6222 0212 3456 7890 123")]),
     ("卡号六二二二零二一二三四五六七八九零幺二三一共三千块", [("卡号", "六二二二零二一二三四五六七八九零幺二三")]),
     ("六二二二，零二一二，三四五六，七八九零", [("卡号", "六二二二，零二一二，三四五六，七八九零")]),
     ("卡号６２２２０２１２３４５６", [("卡号", "６２２２０２１２３４５６")]),
-    ("订单号202611220001234", [("卡号", "202611220001234")]),
     ("尾号是三六七八的卡昨天刷了三千块", [("尾号", "三六七八")]),
     ("尾号3678消费3000元", [("尾号", "3678")]),
     ("最后四位是三六七八", [("尾号", "三六七八")]),
@@ -24,7 +24,7 @@ FOUND = [
     ("一一零一零五一九四九一二三一零零二叉", [("身份证", "一一零一零五一九四九一二三一零零二叉")]),
     ("110105194912310029是我的", [("身份证", "110105194912310029")]),
     ("验证码是 482913", [("验证码", "482913")]),
-    ("背面的CVV是 123", [("验证码", "123")]),
+    ("背面的CVV是 123", [("安全码", "123")]),
     ("我的密码是 135790", [("密码", "135790")]),
     ("密码是abc12345", [("密码", "abc12345")]),
     ("我叫王小明想问一下", [("姓名", "王小明")]),
@@ -75,6 +75,8 @@ def test_found(text: str, expected: list[tuple[str, str]]) -> None:
         "网点在人民路",
         "普通挂失补卡工本费十五元，金卡及以上免收",
         "this is the bank, one of two or three options",
+        "订单号202611220001234",
+        "工单号二零二六一一二二零零零幺二三四处理了吗",
     ],
 )
 def test_left_alone(text: str) -> None:
@@ -113,13 +115,17 @@ def test_a_bare_answer_is_understood_when_it_was_asked_for() -> None:
         ("麻烦提供一下预留手机号", "手机号"),
         ("请问您贵姓？", "姓名"),
         ("Could you tell me your card number?", "卡号"),
-        ("我的银行卡被盗刷了", None),
-        ("请问卡号是6222021234567890吗", None),
+        ("您的快递单号呢", "编号"),
+        ("您的手机", "手机号"),
         ("好的", None),
     ],
 )
 def test_what_a_line_asks_for(text: str, kind: str | None) -> None:
-    assert asked_for(text) == kind
+    assert asked_kinds(text, "agent") == (() if kind is None else (kind,))
+
+
+def test_a_customer_who_speaks_of_a_card_has_not_asked_for_its_number() -> None:
+    assert asked_kinds("我的银行卡被盗刷了", "customer") == ()
 
 
 def test_an_id_of_a_region_without_a_county_is_found_and_breaks_nothing():
