@@ -336,8 +336,10 @@ class Connection:
             await seat.leave()
         if may_return and reason == "peer_closed" and self._parser.resumable and self._limits.resume_window_s > 0:
             self._board.park(seat, self, self._limits.resume_window_s)
-        else:
-            await self._board.leave(seat, self, reason)
+            return
+        leaving = self._board.begin_to_leave(seat, self, reason)
+        if not self._peer_gone:  # nobody hears how it ended, and a place for a connection is not held until the recording is sealed
+            await asyncio.shield(leaving)
 
     async def _farewell(self) -> None:
         """Lets a peer whose protocol says so close the connection itself."""

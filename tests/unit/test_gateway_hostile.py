@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import os
+import threading
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -228,16 +229,34 @@ async def knock(bench, number):
             writer.transport.abort()
 
 
+async def test_who_is_gone_holds_no_place_while_the_recording_is_sealed(make_bench):  # noqa: F811
+    async with make_bench(integrations=INTEGRATIONS, max_connections=1) as bench:
+        go_on = threading.Event()
+        put = bench.media.put
+        bench.media.put = lambda *arguments: go_on.wait(60) and put(*arguments)
+        try:
+            for number in range(3):
+                await knock(bench, 5 * number + 2)
+                await until(lambda: len(bench.sink.calls) == number + 1 and not bench.gateway._connections)  # noqa: B023 - awaited at once
+            assert bench.gateway.live_calls == 3
+        finally:
+            go_on.set()
+        for number in range(3):
+            assert (await bench.ended(f"k-{5 * number + 2}")).ended == ("peer_closed", 20)
+        await until(lambda: bench.gateway.live_calls == 0)
+
+
 async def many(make_bench, count):  # noqa: F811
     async with make_bench(integrations=INTEGRATIONS, max_connections=300) as bench, witness(bench):
         for at in range(0, count, 25):
             async with asyncio.TaskGroup() as group:
                 for number in range(at, at + 25):
                     group.create_task(knock(bench, number))
-        await until(lambda: bench.gateway.live_calls == 1 and len(bench.gateway._connections) == 1)
+        await until(lambda: len(bench.gateway._connections) == 1)
         calls = [handle for call_id, handle in bench.sink.calls.items() if call_id.startswith("k-")]
         for handle in calls:
             await handle.over.wait()
+        await until(lambda: bench.gateway.live_calls == 1)
         assert len(bench.sink.audits) <= 120
 
 
