@@ -154,6 +154,7 @@ class CallIngest:
         self._account = AudioAccount()
         self._skipping = False
         self._stopping = False
+        self._waiting = False
         self._wake = asyncio.Event()
         self._asks: dict[str, tuple[asyncio.Task[None], _Leg, bool]] = {}
         self._recognition_down = False
@@ -222,6 +223,13 @@ class CallIngest:
         """The call goes on in another language: for what is recognised from now on."""
         for leg in self._legs.values():
             leg.pipeline.set_language(language)
+
+    def wait_for_peer(self) -> None:
+        """The connection broke and may come back: until audio comes again, audio that does not come is no end of an utterance.
+
+        Else the word that was being spoken would be heard in two halves.
+        """
+        self._waiting = True
 
     async def receive(self, event: MediaFrame | MediaGap | Dtmf) -> None:
         """Takes the next event; waits only when the recording's writer is behind. Raises Conflict once another node owns the call."""
@@ -319,7 +327,7 @@ class CallIngest:
             now = self._services.clock.monotonic()
             if now - ticked >= self._config.tick_s:  # by time, since one leg may be silent while the other is not
                 ticked = now
-                for leg in self._legs.values():
+                for leg in self._legs.values() if not self._waiting else ():
                     self._guarded(leg, partial(leg.pipeline.tick, now * 1000))
             if self._stopping:
                 for leg in self._legs.values():
@@ -328,6 +336,7 @@ class CallIngest:
                 return
 
     def _hear(self, leg: _Leg, frame: MediaFrame) -> None:
+        self._waiting = False
         heard = self._feed(leg, partial(leg.audio.receive, frame))
         self._account.heard(leg.duration_ms(frame), failed=not heard)
 

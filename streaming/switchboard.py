@@ -235,6 +235,7 @@ class Switchboard:
         call = seat.call
         call.connections.remove(connection)
         call.ingest.publish = None
+        call.ingest.wait_for_peer()
         call.expiry = asyncio.get_running_loop().call_later(window_s, self.end, call, "peer_closed")
 
     def begin_to_leave(self, seat: Seat, connection: Connection, reason: str) -> asyncio.Task[int]:

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from copilot.domain.errors import ConfigError, Conflict, EngineError, Forbidden, InvalidInput, NotFound, Overloaded, RemoteProtocolError
 from streaming.gateway import Gateway, GatewayConfig
 from streaming.handshake import IntegrationConfig, Refusal, hashed_key, identify
+from streaming.ingest import IngestConfig
 from streaming.play import play
 from streaming.recording.reader import RecordingReader
 from streaming.recording.segment import ClearCipher
@@ -467,7 +468,8 @@ async def test_a_peer_that_never_reads_does_not_stop_its_own_call(bench):
 # ---------------------------------------------------------------------- resume, restart
 
 
-async def test_a_dropped_socket_is_resumed_where_it_was(bench):
+@pytest.mark.parametrize("away_s", [0, 5])
+async def test_a_dropped_socket_is_resumed_where_it_was(bench, away_s):
     pcm = stereo(tone("甲乙丙丁戊己庚辛") + silence(700), b"")
     first = await bench.connect()
     answer = await start_call(first, resumable=True)
@@ -477,6 +479,9 @@ async def test_a_dropped_socket_is_resumed_where_it_was(bench):
     first.transport.abort()
     await until(lambda: next(iter(bench.gateway._calls.values())).connection is None)
     assert bench.gateway.live_calls == 1
+    if away_s:  # long enough for a stalled utterance to be closed, were the peer not awaited: the third character would be heard twice
+        bench.clock.advance(away_s)
+        await asyncio.sleep(2 * IngestConfig().tick_s)
     async with bench.connect() as second:
         # The peer repeats a little to be safe: nothing is heard twice.
         answer = await start_call(second, resume={"offset_bytes": 25_600})
