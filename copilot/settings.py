@@ -66,7 +66,8 @@ class IntegrationSettings(_Section):
         default_factory=dict, description="What the peer calls our metadata, e.g. {call_id = 'variables.uuid', agent = 'user'}."
     )
     legs: tuple[Literal["customer", "agent", "mixed"], ...] = Field(
-        (), description="Legs that arrive on connections of their own and make one call (asterisk, vonage)."
+        (),
+        description="Legs that arrive on connections of their own and make one call (asterisk, vonage); mixed: a further party.",
     )
     announced: bool = Field(False, description="Admit only calls that were announced (asterisk; always so for audiosocket).")
     events: bool = Field(False, description="Send transcripts and suggestions back, where the protocol can (audiohook).")

@@ -71,8 +71,8 @@ class AnnouncementBook:
         if call_id is not None and not is_call_id(call_id):
             raise InvalidInput('"call_id" must be 1–128 letters, digits or . _ : - and begin with a letter or digit.')
         channels = [channel for _, channel in legs]
-        if not 1 <= len(legs) <= 2 or any(channel not in CHANNELS for channel in channels) or len(set(channels)) != len(channels):
-            raise InvalidInput(f'"legs" must be one or two, each with another "channel" out of {", ".join(CHANNELS)}.')
+        if not legs or any(channel not in CHANNELS for channel in channels) or len(set(channels)) != len(channels):
+            raise InvalidInput(f'"legs" must be one to three, each with another "channel" out of {", ".join(CHANNELS)}.')
         if not 0 < wait_s <= MAX_WAIT_S:
             raise InvalidInput(f'"wait_s" must be above 0 and at most {MAX_WAIT_S:g}.')
         ids = [_leg_id(leg_id, uuids=uuids) for leg_id, _ in legs]

@@ -85,8 +85,8 @@ class IntegrationConfig:
                 raise ConfigError(f"Integration {self.name!r}: client secrets need protocol audiohook and a key each, in the same order.")
             for secret in filter(None, self.secrets):
                 _secret_bytes(self.name, secret)
-        if len(set(self.legs)) != len(self.legs) or len(self.legs) > 2 or not set(self.legs) <= set(CHANNELS):
-            raise ConfigError(f"Integration {self.name!r}: legs must be one or two different channels out of {', '.join(CHANNELS)}.")
+        if len(set(self.legs)) != len(self.legs) or not set(self.legs) <= set(CHANNELS):
+            raise ConfigError(f"Integration {self.name!r}: legs must be different channels out of {', '.join(CHANNELS)}.")
         if self.connects_per_minute < 0:
             raise ConfigError(f"Integration {self.name!r}: connects_per_minute must not be negative.")
 
@@ -183,7 +183,7 @@ def identify(
         return Refusal(status=401, sentence="A key in the URL is not accepted: send it as Authorization: Bearer.")
     certificate = proxies.certificate(remote, headers) if proxies is not None else None
     if "authorization" in headers:
-        return _by_key(headers["authorization"], known)
+        return _by_key(headers["authorization"], known, signed=True)
     if "x-api-key" in headers:
         return _by_api_key(path, headers, known, nonces, now)
     if "x-twilio-signature" in headers:
@@ -204,7 +204,8 @@ def integration_of_key(authorization: str, integrations: Sequence[IntegrationCon
     return _by_key(authorization, integrations)
 
 
-def _by_key(authorization: str, known: Sequence[IntegrationConfig]) -> IntegrationConfig | Refusal:
+def _by_key(authorization: str, known: Sequence[IntegrationConfig], *, signed: bool = False) -> IntegrationConfig | Refusal:
+    """``signed``: a key that comes with a secret opens nothing by itself."""
     scheme, _, given = authorization.partition(" ")
     user, key = None, given.strip()
     if scheme.lower() == "basic":
@@ -219,7 +220,10 @@ def _by_key(authorization: str, known: Sequence[IntegrationConfig]) -> Integrati
     if not key:
         return Refusal(status=401, sentence="Authorization must be Bearer and the integration's key, or Basic with its name and key.")
     for config in known:
-        if config.key_index(key) is not None and user in (None, config.name):
+        index = config.key_index(key)
+        if index is not None and user in (None, config.name):
+            if signed and config.secret_of(index) is not None:
+                return Refusal(status=401, sentence="This key must be sent as X-API-KEY, and the request signed.", integration=config)
             return config
     return Refusal(status=403, sentence="This key is not one of this integration's keys.", integration=_only(known))
 

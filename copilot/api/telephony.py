@@ -25,7 +25,7 @@ class CallToCome(BaseModel):
     """A call that is about to connect."""
 
     call_id: str | None = Field(None, max_length=128)
-    legs: list[LegToCome] = Field(min_length=1, max_length=2)
+    legs: list[LegToCome] = Field(min_length=1, max_length=3)
     metadata: dict[Annotated[str, Field(min_length=1, max_length=64)], _Metadata] = Field(default_factory=dict, max_length=32)
     language: Literal["zh", "en"] | None = None
     wait_s: float = Field(120.0, gt=0, le=3600, description="How long its connections may take to come, in s.")

@@ -10,6 +10,7 @@ from streaming.telephony.messages import PROTOCOL_VIOLATION
 class Meeting:
     """``legs`` are expected; a call does not wait for them to begin, and a leg may come at any time while another one is there.
 
+    ``mixed`` beside other legs is a further party of a conference: it may come, and nobody waits for it.
     When the last leg that is there leaves, the call is over if every leg has come; else it waits ``wait_ms`` from then on for the missing
     ones. Times in ms of one monotonic clock.
     """
@@ -28,8 +29,8 @@ class Meeting:
 
     @property
     def missing(self) -> tuple[ChannelName, ...]:
-        """The legs that never came."""
-        return tuple(leg for leg in self.legs if leg not in self._present | self._left)
+        """The legs that are waited for and never came."""
+        return tuple(leg for leg in self.legs if leg not in self._present | self._left and (leg != "mixed" or len(self.legs) == 1))
 
     def arrive(self, channel: ChannelName) -> None:
         """Raises RemoteProtocolError for a leg the call has not, Conflict for one that is there or was there."""

@@ -136,6 +136,27 @@ def test_a_missing_leg_is_awaited_for_a_while_once_nobody_is_there():
     assert not meeting.over(70_000)
 
 
+def test_a_further_party_may_come_and_is_not_waited_for():
+    meeting = Meeting(("customer", "agent", "mixed"), 5000)
+    meeting.arrive("customer")
+    meeting.arrive("agent")
+    meeting.leave("customer", 100)
+    meeting.arrive("mixed")
+    meeting.leave("agent", 200)
+    assert not meeting.over(200), "whoever is there keeps the call open"
+    meeting.leave("mixed", 300)
+    assert meeting.over(300)
+    without = Meeting(("customer", "agent", "mixed"), 5000)
+    without.arrive("agent")
+    without.leave("agent", 0)
+    assert without.missing == ("customer",)
+    assert not without.over(4999)
+    without.arrive("customer")
+    without.leave("customer", 6000)
+    assert without.over(6000)
+    assert Meeting(("mixed",), 5000).missing == ("mixed",)
+
+
 def test_each_leg_comes_once():
     meeting = Meeting(("customer", "agent"), 5000)
     meeting.arrive("customer")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copilot.domain.errors import ConfigError, Overloaded
-from streaming.handshake import NONCE_KEEP_S, IntegrationConfig, Refusal, hashed_key, identify
+from streaming.handshake import NONCE_KEEP_S, IntegrationConfig, Refusal, hashed_key, identify, integration_of_key
 from streaming.telephony.admission import NonceCache, RateLimit, TrustedProxies
 from streaming.telephony.httpsig import REQUIRED, SignatureRefused, SignedRequest, parse_signature, sign, verify
 
@@ -160,6 +160,19 @@ def test_a_key_with_a_secret_must_sign_and_one_without_need_not():
     assert asked({"x-api-key": "other"}).status == 403
     assert "has no secret here" in asked(signed() | {"x-api-key": "plain"}).sentence
     assert asked({}).status == 401
+
+
+@pytest.mark.parametrize("user", ["", "genesys"])
+def test_a_key_with_a_secret_opens_nothing_as_a_password(user):
+    def comes(key):
+        basic = base64.b64encode(f"{user}:{key}".encode()).decode()
+        return asked({"authorization": f"Basic {basic}" if user else f"Bearer {key}"})
+
+    assert comes(KEY).status == 401
+    assert "signed" in comes(KEY).sentence
+    assert comes("plain") is GENESYS
+    # Beside the websockets, where nothing is signed, the key is all there is.
+    assert integration_of_key(f"Bearer {KEY}", [GENESYS]) is GENESYS
 
 
 def test_behind_a_proxy_the_public_url_is_what_was_signed():

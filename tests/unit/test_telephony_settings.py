@@ -39,6 +39,6 @@ def test_audiosocket_is_always_announced_and_legs_are_handed_on():
     config = integration(settings(protocol="asterisk", legs=("customer", "agent"), client_certs=("CN=pbx",)), "bank")
     config.check()
     assert (config.announced, config.legs, config.client_certs) == (False, ("customer", "agent"), ("CN=pbx",))
-    for legs in (("customer", "customer"), ("customer", "agent", "mixed")):
-        with pytest.raises(ConfigError, match="legs"):
-            integration(settings(protocol="asterisk", legs=legs), "bank").check()
+    integration(settings(protocol="asterisk", legs=("customer", "agent", "mixed")), "bank").check()
+    with pytest.raises(ConfigError, match="legs"):
+        integration(settings(protocol="asterisk", legs=("customer", "customer")), "bank").check()
