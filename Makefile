@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: screenshot help setup setup-dev demo test test-all test-fast check bench capacity overload soak web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-all test-fast check fuzz bench capacity overload soak web lock hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-all: setup-dev ## make test, then the slow suites
 
 test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda (PANGTING_TEST_WHISPER=DIR for another model than whisper-base)
 	@$(PY) -m pytest -q -m gpu
+
+fuzz: setup-dev ## Coverage-guided fuzzing of every telephony parser, a minute each (FUZZ_SECONDS=; PARSERS="raw twilio")
+	@deploy/dev/fuzz.sh $(PARSERS)
 
 check: setup-dev ## Lint, types, import rules
 	@deploy/dev/check.sh

@@ -7,4 +7,5 @@ compile() { .venv/bin/python -m uv pip compile -q --universal --python-version 3
 extras=(--extra elasticsearch --extra redis --extra postgresql --extra voices --extra s3)
 compile pyproject.toml -o deploy/dev/requirements.lock
 compile pyproject.toml "${extras[@]}" --group dev -c deploy/dev/requirements.lock -o deploy/dev/requirements-dev.lock
-echo "deploy/dev/requirements.lock and requirements-dev.lock are up to date"
+compile --group fuzz -o deploy/dev/requirements-fuzz.lock
+echo "deploy/dev/requirements.lock, requirements-dev.lock and requirements-fuzz.lock are up to date"
