@@ -1,7 +1,8 @@
 """``make bench`` and ``make capacity``: what agents' screens see at given numbers of live channels, and the highest number kept up.
 
 Calls are sent in real time over the telephony interface by processes of their own, and every agent's feed is read as a browser reads it.
-One channel is the customer's side alone; otherwise n channels are n/2 two-channel calls. Definitions: loadtest/README.md.
+One channel is the customer's side alone; otherwise n channels are n/2 two-channel calls (of protocols that carry one channel only: n/2
+channels, and the row says so). Definitions: loadtest/README.md.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ async def level(
     """One row of the table, once what ran before has come to rest. ``stacks``: where to profile to."""
     await bench.settled()
     say(f"{channels} live channel(s) …")
+    lanes = lanes_of(channels, scenarios, seconds)
     async with profiled(bench.pid, stacks) if stacks is not None else contextlib.nullcontext():
-        run = await bench.run_level(lanes_of(channels, scenarios, seconds), spread_s=min(_SPREAD_S, seconds / 4))
-    row = summarise(run, offline, channels=channels)
+        run = await bench.run_level(lanes, spread_s=min(_SPREAD_S, seconds / 4))
+    row = summarise(run, offline, channels=sum(bench.carried(calls[0], number).legs for number, calls in enumerate(lanes)))
     if stacks is not None:
         row["profile"] = parts(await asyncio.to_thread(stacks.read_text, "utf-8"), run.ended_at - run.began_at)[:40]
     say(json.dumps({name: value for name, value in row.items() if name not in ("detail", "profile")}, ensure_ascii=False))

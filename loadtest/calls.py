@@ -7,12 +7,15 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from copilot.cli.play import announce
 from loadtest.feed_client import FeedClient
 from loadtest.server_process import ROOT, ServerProcess
-from streaming.play import play
+from streaming.callers import CALLERS
+from streaming.play import Announce, PlayResult, play
 
 Json = dict[str, Any]
 SCENARIOS = ROOT / "loadtest" / "scenarios"
@@ -45,15 +48,29 @@ async def send(
     server: ServerProcess, call_id: str, name: str, *, protocol: str = "raw", agent: str = "agent-a", speed: float = 1.0
 ) -> None:
     """Plays a scenario's call to its end."""
-    await play(
-        audio(name),
+    await send_file(server, call_id, audio(name), protocol=protocol, agent=agent, speed=speed)
+
+
+async def send_file(
+    server: ServerProcess, call_id: str, file: Path, *, protocol: str, agent: str = "agent-a", speed: float = 1.0
+) -> PlayResult:
+    """Plays a recording to its end by any protocol of the server's; calls by AudioSocket are announced first."""
+    return await play(
+        file,
         protocol=protocol,
         url=server.telephony_url(protocol),
         key=server.key,
+        secret=server.secret if protocol == "audiohook" else "",
+        announce=announcing(protocol, server.base, server.key),
         call_id=call_id,
         metadata={"agent": agent},
         speed=speed,
     )
+
+
+def announcing(protocol: str, base: str, key: str) -> Announce | None:
+    """How a call by ``protocol`` is announced at the server whose HTTP address is ``base``; None where nothing must be."""
+    return partial(announce, base, key) if CALLERS[protocol].transport == "tcp" else None
 
 
 async def events_until(client: FeedClient, call_id: str, done: Any, timeout_s: float = 60.0) -> list[Json]:

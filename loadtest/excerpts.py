@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,11 @@ class Excerpt:
     @property
     def legs(self) -> int:
         return 1 if self.channel is not None else self.scenario.channels
+
+    def side(self, channel: int) -> Excerpt:
+        """The same stretch with one channel only."""
+        name = ("customer", "agent")[channel]
+        return replace(self, channel=channel, utterances=tuple(item for item in self.utterances if item.channel == name))
 
     def speech_ratio(self) -> float:
         """Share of the legs' time in which somebody speaks, by the gold."""

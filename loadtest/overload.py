@@ -91,7 +91,7 @@ class Overload:
     async def _knock(self) -> None:
         """One more call of the next agent who has none; it counts as let in until it is known to be refused."""
         number = self.storm.admitted
-        (taken, *_) = lane(self._scenarios, number, _CALL_S)
+        taken = self._rig.carried(lane(self._scenarios, number, _CALL_S)[0], number)
         order = self._rig.order(taken, number)
         task = asyncio.create_task(self._rig.fleet.call(order))
         self.storm.admitted += 1
@@ -112,7 +112,7 @@ class Overload:
     async def _probe(self) -> None:
         """Knocks every second until a call is let in, and follows that one."""
         say("load removed …")
-        (taken, *_) = lane(self._scenarios, 0, _PROBE_S)
+        taken = self._rig.carried(lane(self._scenarios, 0, _PROBE_S)[0], 0)
         for _ in range(60):
             began = time.monotonic()
             record = await self._rig.fleet.call(self._rig.order(taken, 0))

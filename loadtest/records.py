@@ -10,7 +10,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One call to send. ``begin_at``: seconds of the machine's monotonic clock; the screen must be signed in by then."""
+    """One call to send. ``begin_at``: seconds of the machine's monotonic clock; the screen must be signed in by then.
+
+    ``secret``: what the handshake is signed with, if the protocol signs it.
+    """
 
     call_id: str
     base: str
@@ -22,6 +25,7 @@ class Order:
     password: str
     language: str
     begin_at: float
+    secret: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

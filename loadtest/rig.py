@@ -21,6 +21,7 @@ from loadtest.measures import score_offline
 from loadtest.records import CallRecord, Order
 from loadtest.sampling import Sample, Sampler, Series, increase, scrape, thread_cpu_seconds
 from loadtest.server_process import ROOT, ServerProcess
+from streaming.callers import CALLERS
 
 Json = dict[str, Any]
 OfflineOutcomes = dict[tuple[str, str, int], Outcome]
@@ -57,10 +58,18 @@ class Rig:
         assert self.server.process is not None
         return self.server.process.pid
 
+    def _protocol(self, lane: int) -> str:
+        return self._protocols[lane % len(self._protocols)]
+
+    def carried(self, taken: Excerpt, lane: int) -> Excerpt:
+        """What the lane's protocol carries of an excerpt: the customer's side where it has one channel only."""
+        spec = CALLERS[self._protocol(lane)]
+        return taken if spec.per_leg or spec.channels >= taken.legs else taken.side(0)
+
     def order(self, taken: Excerpt, lane: int, begin_at: float = 0.0) -> Order:
         """A call of the lane's agent; with more lanes than agents, an agent's screen shows several calls."""
         agent = agent_name(lane % len(self.server.passwords))
-        protocol = self._protocols[lane % len(self._protocols)]
+        protocol = self._protocol(lane)
         return Order(
             call_id=str(uuid.uuid4()),  # the one form of id that every telephone system can carry
             base=self.server.base,
@@ -72,6 +81,7 @@ class Rig:
             password=self.server.passwords[agent],
             language=taken.scenario.language,
             begin_at=begin_at,
+            secret=self.server.secret if protocol == "audiohook" else "",
         )
 
     def sampler(self, every_s: float = 1.0) -> Sampler:
@@ -97,7 +107,8 @@ class Rig:
         ends: list[float] = []
 
         async def follow(number: int, calls: Sequence[Excerpt]) -> None:
-            for index, taken in enumerate(calls):
+            for index, whole in enumerate(calls):
+                taken = self.carried(whole, number)
                 due = first_at + number * spread_s / max(1, len(lanes)) if index == 0 else 0.0
                 record = await self.fleet.call(self.order(taken, number, due))
                 run.calls.append((taken, record))
@@ -154,9 +165,8 @@ def offline_outcomes(server: ServerProcess, scenarios: Sequence[Scenario], cache
     for language in {scenario.language for scenario in scenarios}:
         fresh = [scenario.audio for scenario in scenarios if scenario.language == language and not kept[scenario.audio].exists()]
         if fresh:
-            answer = server.command("transcribe", *map(str, fresh), "--language", language, "--json")
-            for audio, line in zip(fresh, answer.splitlines(), strict=True):
-                kept[audio].write_text(line, encoding="utf-8")
+            for audio, transcript in zip(fresh, server.transcripts(*fresh, language=language), strict=True):
+                kept[audio].write_text(json.dumps(transcript, ensure_ascii=False), encoding="utf-8")
     for scenario in scenarios:
         finals = json.loads(kept[scenario.audio].read_text(encoding="utf-8"))["utterances"]
         for (channel, start_ms), outcome in score_offline(scenario.utterances, finals).items():

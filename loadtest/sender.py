@@ -19,6 +19,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from copilot.domain.errors import CopilotError
+from loadtest.calls import announcing
 from loadtest.feed_client import FeedClient
 from loadtest.records import CallRecord, Order
 from streaming.play import PlayResult, play
@@ -145,6 +146,8 @@ class Sender:
                 protocol=order.protocol,
                 url=order.url,
                 key=order.key,
+                secret=order.secret,
+                announce=announcing(order.protocol, order.base, order.key),
                 call_id=order.call_id,
                 metadata={"agent": order.agent},
                 on_event=note,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import os
@@ -21,6 +22,13 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 _MANY = "import json, sys; from copilot.cli.main import app; [app(line, standalone_mode=False) for line in json.loads(sys.argv[1])]"
 BANK = ROOT / "kb" / "samples" / "bank"
+_SECRET_ENV = "PANGTING_TEST_AUDIOHOOK_SECRET"
+_NEEDS: dict[str, dict[str, list[str]]] = {
+    "asterisk": {"legs": ["customer", "agent"]},
+    "audiosocket": {"legs": ["customer", "agent"]},
+    "audiohook": {"secret_envs": [_SECRET_ENV]},
+}
+"""What an integration of a protocol has beside its key: legs that come on connections of their own, a secret to sign with."""
 
 
 class ServerFailed(RuntimeError):
@@ -47,10 +55,12 @@ class ServerProcess:
     data_dir: Path
     http_port: int = field(default_factory=free_port)
     telephony_port: int = field(default_factory=free_port)
+    audiosocket_port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     protocols: tuple[str, ...] = ("raw", "twilio")
-    """Each gets an integration with ``key``."""
+    """Each gets an integration with ``key``; audiohook's handshakes must be signed with ``secret`` too."""
+    secret: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     passwords: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +69,8 @@ class ServerProcess:
         return f"http://127.0.0.1:{self.http_port}"
 
     def telephony_url(self, protocol: str) -> str:
+        if protocol == "audiosocket":
+            return f"tcp://127.0.0.1:{self.audiosocket_port}"
         return f"ws://127.0.0.1:{self.telephony_port}/v1/{protocol}"
 
     @property
@@ -68,13 +80,19 @@ class ServerProcess:
     def environment(self) -> dict[str, str]:
         """The environment of every command of this installation."""
         digest = "sha256:" + hashlib.sha256(self.key.encode()).hexdigest()
-        integrations = [{"name": f"test-{protocol}", "protocol": protocol, "keys": [digest]} for protocol in self.protocols]
+        # A call that is announced with a key belongs to the first integration that has it, so the one that needs it stands first.
+        ordered = sorted(self.protocols, key=lambda protocol: protocol != "audiosocket")
+        integrations = [
+            {"name": f"test-{protocol}", "protocol": protocol, "keys": [digest]} | _NEEDS.get(protocol, {}) for protocol in ordered
+        ]
         return {
             **os.environ,
             "PANGTING_DATA_DIR": str(self.data_dir),
             "PANGTING_MODELS__DIR": str(ROOT / "var" / "models"),
             "PANGTING_SERVER__PORT": str(self.http_port),
             "PANGTING_TELEPHONY__PORT": str(self.telephony_port),
+            "PANGTING_TELEPHONY__AUDIOSOCKET_PORT": str(self.audiosocket_port),
+            _SECRET_ENV: self.secret,
             "PANGTING_TELEPHONY__INTEGRATIONS": json.dumps(integrations),
             "PANGTING_LOG__FORMAT": "json",
             **self.settings,
@@ -83,6 +101,11 @@ class ServerProcess:
     def command(self, *arguments: str, **environment: str) -> str:
         """Runs ``pangting …`` to its end; its standard output. Raises ServerFailed with its standard error."""
         return self._run(["-m", "copilot", *arguments], " ".join(arguments[:2]), environment)
+
+    def transcripts(self, *files: Path, language: str = "zh") -> list[dict[str, Any]]:
+        """What ``pangting transcribe`` makes of recordings, one object a file."""
+        answer = self.command("transcribe", *map(str, files), "--language", language, "--json")
+        return [json.loads(line) for line in answer.splitlines()]
 
     def _commands(self, lines: list[list[str]], environment: dict[str, str]) -> None:
         """Several commands in one interpreter: starting one takes two seconds, and a load test has dozens of agents."""

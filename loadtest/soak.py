@@ -89,7 +89,8 @@ class Soak:
         await asyncio.sleep(number * min(10.0, 60.0 / lanes))  # out of step
         turn = number
         while time.monotonic() < until:
-            for taken in lane(self._scenarios, turn, min(_ROUND_S, until - time.monotonic())):
+            for whole in lane(self._scenarios, turn, min(_ROUND_S, until - time.monotonic())):
+                taken = self._rig.carried(whole, number)
                 record = await self._rig.fleet.call(self._rig.order(taken, number))
                 self._keep(
                     "call",

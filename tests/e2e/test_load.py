@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import re
 
 import pytest
 
-from loadtest.excerpts import find_scenarios, lane
+from loadtest.excerpts import excerpt, find_scenarios, lane
 from loadtest.report import page
-from loadtest.rig import rig
+from loadtest.rig import LevelRun, rig
+from loadtest.sampling import scrape
 from loadtest.soak import Checkpoints, Soak, read_checkpoints
 from loadtest.soak_report import soak_report
 from loadtest.summary import summarise
+from streaming.callers import CALLERS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.models]
 
@@ -37,6 +40,29 @@ async def test_two_calls_of_two_protocols_lose_nothing(tmp_path):
     html = page(report, "small")
     assert html.count("<svg") == 6
     assert not re.search(r'(?:src|href)="', html), "the page needs nothing from elsewhere"
+
+
+@pytest.mark.timeout(600)
+async def test_a_sender_speaks_every_protocol(tmp_path):
+    """One short call by each, four at once; by those with one channel the customer's side, and no audio is missing by any."""
+    names = sorted(CALLERS)
+    scenarios = find_scenarios(["short"])
+    async with rig(tmp_path, agents=4, sender_processes=1, protocols=names) as running:
+        calls = [running.carried(excerpt(scenarios[0], 1, 8), number) for number in range(len(names))]
+        run = LevelRun()
+        for at in range(0, len(names), 4):
+            some = range(at, min(at + 4, len(names)))
+            records = await asyncio.gather(*(running.fleet.call(running.order(calls[number], number)) for number in some))
+            run.calls += zip(calls[some.start : some.stop], records, strict=True)
+        await running.settled()
+        counters = await scrape(running.server.base)
+    assert {name: record.error for name, (_, record) in zip(names, run.calls, strict=True) if record.error or not record.ended} == {}
+    assert [name for name, call in zip(names, calls, strict=True) if call.legs == 1] == ["exotel", "vonage"]
+    for name, (call, record) in zip(names, run.calls, strict=True):
+        assert record.sent_ms == pytest.approx(call.duration_ms, abs=40), name
+        assert record.stored_finals > 0, name
+    heard = sum(value for name, value in counters.items() if name.startswith("pangting_call_audio_seconds_total{") and "gap" not in name)
+    assert heard == pytest.approx(sum(call.duration_ms * call.legs for call in calls) / 1000, abs=0.1 * len(names))
 
 
 @pytest.mark.slow
