@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import threading
+import uuid
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -17,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from streaming.callers import CALLERS
 from streaming.handshake import IntegrationConfig, hashed_key
+from streaming.telephony.audiosocket import frame as socket_frame
 from streaming.telephony.protocol import PROTOCOLS
 from tests.fakes.conversations import messages_of, recording_of
 from tests.fakes.tone_speech import silence, tone
@@ -25,8 +27,10 @@ from tests.unit.test_gateway import KEY, anyio_backend, make_bench, speak, start
 pytestmark = pytest.mark.anyio
 NAMES = sorted(name for name in CALLERS if PROTOCOLS[name].transport == "websocket" and name not in ("asterisk", "audiohook"))
 """Those that a plain websocket client can speak for; the two that answer back have tests of their own."""
+VENDORS = ("asterisk", "audiohook")
 INTEGRATIONS = tuple(
-    IntegrationConfig(name=name, protocol=name, org_id="org", keys=(hashed_key(KEY),), max_calls=1_000) for name in ("auto", *NAMES)
+    IntegrationConfig(name=name, protocol=name, org_id="org", keys=(hashed_key(KEY),), max_calls=1_000)
+    for name in ("auto", *NAMES, *VENDORS, "audiosocket")
 )
 SPOKEN = stereo(tone("甲乙丙丁") + silence(700), silence(700) + tone("东南西北"))
 
@@ -126,6 +130,57 @@ async def open_by_hand(bench, path="/v1/raw"):
     return reader, writer
 
 
+async def test_a_message_that_drips_is_not_waited_for(make_bench):  # noqa: F811
+    async with make_bench(integrations=INTEGRATIONS, start_timeout_s=0.5) as bench, witness(bench):
+        reader, writer = await open_by_hand(bench)
+        writer.write(frame(b'{"type":"start"' + b" " * 200, 1)[:-190])
+        answer = asyncio.create_task(reader.readuntil((4408).to_bytes(2, "big")))
+        async with asyncio.timeout(20):
+            while not answer.done():
+                writer.write(b" ")  # far fewer than would make it whole
+                await asyncio.sleep(0.1)
+        assert b"was not started" in await answer
+        writer.close()
+
+
+async def socket_of(bench, call_id):
+    """An AudioSocket stream that was announced, before it says who it is; and what it must say."""
+    taken = await bench.gateway.announce(
+        f"Bearer {KEY}", "", call_id=call_id, legs=((None, "customer"),), metadata={}, language=None, wait_s=60
+    )
+    streams = await asyncio.open_connection("127.0.0.1", bench.gateway.audiosocket_port)
+    return *streams, socket_frame(0x01, uuid.UUID(taken.legs[0].leg_id).bytes)
+
+
+async def test_a_stream_that_drips_its_id_is_not_waited_for(make_bench):  # noqa: F811
+    integrations = tuple(integration for integration in INTEGRATIONS if integration.protocol in ("audiosocket", "raw"))
+    async with make_bench(integrations=integrations, start_timeout_s=0.5) as bench, witness(bench):
+        reader, writer, identity = await socket_of(bench, "drip")
+        gone = asyncio.create_task(reader.read())
+        async with asyncio.timeout(20):
+            for at in range(len(identity) - 1):
+                writer.write(identity[at : at + 1])
+                await asyncio.sleep(0.05)
+            assert await gone == b""
+        writer.close()
+        assert "drip" not in bench.sink.calls
+        assert [reason[:4] for _, reason in bench.sink.audits] == ["4408"]
+
+
+async def test_a_stream_that_vanishes_without_a_word_ends_when_it_has_been_idle(make_bench):  # noqa: F811
+    integrations = tuple(integration for integration in INTEGRATIONS if integration.protocol == "audiosocket")
+    async with make_bench(integrations=integrations, idle_timeout_s=0.5) as bench:
+        reader, writer, identity = await socket_of(bench, "idle")
+        writer.write(identity + socket_frame(0x12, tone("甲乙丙丁")))
+        # No FIN and no audio: TCP alone would not notice it, and the silence that is sent stays in the buffers.
+        handle = await bench.ended("idle")
+        assert handle.ended == ("error", 800)
+        assert handle.texts("customer") == ["甲乙丙丁"]
+        assert socket_frame(0x12, bytes(640)) in await reader.read()
+        await until(lambda: not bench.gateway._connections)
+        writer.close()
+
+
 def frame(payload, opcode):
     """A masked frame with an all-zero mask."""
     size = bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0x80 | 126]) + len(payload).to_bytes(2, "big")
@@ -151,15 +206,15 @@ async def test_a_peer_that_vanishes_without_a_word_is_noticed_and_what_it_said_i
 # ---------------------------------------------------------------------- rude
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *VENDORS])
 async def test_a_message_too_big_is_refused(make_bench, name):  # noqa: F811
     async with make_bench(integrations=INTEGRATIONS) as bench, witness(bench):
-        opening = messages_of(name, recording_of(name, ms=100), call_id="big")[:6]
-        for big in ("x" * 300_000, bytes(300_000)):
+        for number, big in enumerate(("x" * 300_000, bytes(300_000))):
+            opening = messages_of(name, recording_of(name, ms=100), call_id=f"big-{number}")[:6]
             code, _ = await conversation(bench, name, [*opening, big])
             assert code == 1009
-            if "big" in bench.sink.calls:
-                await bench.ended("big")
+            for call_id in set(bench.sink.calls) - {"witness"}:
+                await bench.ended(call_id)
         assert [reason[:4] for _, reason in bench.sink.audits] == ["1009", "1009"]
 
 
