@@ -1,16 +1,15 @@
-"""Calls: lists, events, artifacts, recordings, feedback. Blocking reads run in FastAPI's worker threads."""
+"""Calls: lists, events, artifacts, feedback. Blocking reads run in FastAPI's worker threads."""
 
 import base64
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from copilot.api.auth import current_user, media_user
+from copilot.api.auth import current_user
 from copilot.api.context import ApiContext
 from copilot.codec import encode_artifact, encode_call, encode_envelope
 from copilot.domain.artifacts import ARTIFACT_KINDS
@@ -126,34 +125,6 @@ def router(context: ApiContext) -> APIRouter:
         store_feedback(context, user, CallId(call_id), body)
         return Response(status_code=204)
 
-    @routes.get("/{call_id}/audio")
-    def audio(call_id: str, user: Annotated[User, signed]) -> Json:
-        """What was recorded of each leg."""
-        context.calls.call(scope_of(user), CallId(call_id))
-        return {"legs": context.recordings.legs(user.org_id, CallId(call_id))}
-
-    @routes.get("/{call_id}/audio/{channel}.wav", response_class=Response)
-    def audio_file(call_id: str, channel: str, request: Request, user: Annotated[User, Depends(media_user(context))]) -> Response:
-        """One leg as WAV; ranges are honoured so that a player can seek. Opening a recording is audited."""
-        call = context.calls.call(scope_of(user), CallId(call_id))
-        wanted = _range(request.headers.get("range"))
-        first, last = wanted if wanted is not None else (None, None)
-        if not first:
-            _audit(context, user, "call.audio_opened", f"{call_id}/{channel}")
-        data, start, size = context.recordings.wav(user.org_id, call.call_id, channel, first, last)
-        headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-store"}
-        if not data:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-        if wanted is None:
-            return Response(data, media_type="audio/wav", headers=headers)
-        headers["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{size}"
-        return Response(data, status_code=206, media_type="audio/wav", headers=headers)
-
-    @routes.get("/{call_id}/audio/{channel}/peaks")
-    def peaks(call_id: str, channel: str, user: Annotated[User, signed], buckets: Annotated[int, Query(ge=10, le=4000)] = 800) -> Json:
-        context.calls.call(scope_of(user), CallId(call_id))
-        return {"peaks": context.recordings.peaks(user.org_id, CallId(call_id), channel, buckets)}
-
     return routes
 
 
@@ -177,15 +148,3 @@ def _opened(context: ApiContext, user: User, call_id: str) -> None:
 
 def _audit(context: ApiContext, user: User, action: str, target: str) -> None:
     context.audit.record(AuditEntry(org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action=action, target=target))
-
-
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-
-
-def _range(header: str | None) -> tuple[int | None, int | None] | None:
-    """One byte range of RFC 9110 §14 as (first, last), (None, length of the suffix); None: the whole (no, several or foreign ranges)."""
-    found = _RANGE.fullmatch(header or "")
-    if found is None or found.group(1) == found.group(2) == "":
-        return None
-    first, last = (int(part) if part else None for part in found.groups())
-    return first, last

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,18 +20,37 @@ from copilot.telemetry.metrics import Metrics
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """Bytes [start, end) of a file of ``size`` bytes, read when ``chunks`` is run through. Empty: outside of the file."""
+
+    start: int
+    end: int
+    size: int
+    chunks: Iterable[bytes]
+
+
 class RecordingReader(Protocol):
-    """Recordings as the call page needs them. Synchronous; raises NotFound."""
+    """Recordings as the call page needs them. Synchronous; raises NotFound, EngineError.
+
+    What is not ``original`` has a low tone wherever personal information was, or may have been, said.
+    Ranges: ``first`` to ``last``, inclusive; both None: the whole; ``last`` None: to the end; ``first`` None: the last ``last`` bytes.
+    """
 
     def legs(self, org_id: OrgId, call_id: CallId) -> list[Json]:
         """``[{channel, sample_rate_hz, duration_ms, gaps: [{start_ms, duration_ms, reason}]}]``."""
         ...
 
-    def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None) -> tuple[bytes, int, int]:
-        """Bytes ``first`` to ``last`` (inclusive) of the leg as a 16-bit WAV file, gaps as silence: (data, its first byte, file size).
+    def wav(self, org_id: OrgId, call_id: CallId, channel: str, first: int | None, last: int | None, *, original: bool) -> FilePart:
+        """A leg as a 16-bit WAV file, gaps as silence."""
+        ...
 
-        Both None: the whole. ``last`` None: to the end. ``first`` None: the last ``last`` bytes. Empty data: outside the file.
-        """
+    def copy(self, org_id: OrgId, call_id: CallId) -> Json | None:
+        """``{version, channels, sample_rate_hz, duration_ms, complete, hidden: [{start_ms, end_ms}]}``; None while there is none."""
+        ...
+
+    def flac(self, org_id: OrgId, call_id: CallId, version: int, first: int | None, last: int | None, *, original: bool) -> FilePart:
+        """The listening copy. Raises NotFound when ``version`` is not the one there is."""
         ...
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:

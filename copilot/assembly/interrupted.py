@@ -149,10 +149,10 @@ def _frames(reader: RecordingReader, leg: LegFormat, start: int, end: int) -> It
         yield MediaFrame(channel=leg.channel, start_sample=first, payload=samples.astype("<i2", copy=False).tobytes())
 
 
-def read_events(store: Store, org_id: OrgId, call_id: CallId) -> list[EventEnvelope]:
-    """All events of a call."""
+def read_events(store: Store, org_id: OrgId, call_id: CallId, after: int = 0) -> list[EventEnvelope]:
+    """All events of a call that follow ``after``."""
     events: list[EventEnvelope] = []
-    while page := store.calls.events(org_id, call_id, events[-1].seq if events else 0, _PAGE):
+    while page := store.calls.events(org_id, call_id, events[-1].seq if events else after, _PAGE):
         events += page
     return events
 

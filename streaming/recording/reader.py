@@ -123,6 +123,11 @@ class RecordingReader:
         head = wav_header(recording.samples, recording.leg.sample_rate_hz)[start:end]
         return head + body[max(0, start - offset) : end - offset]
 
+    def wav_chunks(self, channel: ChannelName, start: int, end: int, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The same, some bytes at a time: a long call is never held whole."""
+        for at in range(start, min(end, self.wav_size(channel)), chunk_bytes):
+            yield self.wav_bytes(channel, at, min(at + chunk_bytes, end))
+
     def peaks(self, channel: ChannelName, buckets: int) -> list[float]:
         """The largest magnitude (0–1) in each of ``buckets`` equal stretches of the leg, three decimals. Raises InvalidInput."""
         if not 1 <= buckets <= 10_000:

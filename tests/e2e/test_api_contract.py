@@ -44,7 +44,7 @@ PARAMETERS = {
     "article_id": "no-such-article",
     "token": "no-such-token",
 }
-QUERIES = {"/api/v1/kb/search": {"q": "挂失"}}
+QUERIES = {"/api/v1/kb/search": {"q": "挂失"}, "/api/v1/calls/{call_id}/audio/copy.flac": {"version": 1}}
 BODIES = {
     "/api/v1/auth/login": {"username": "nobody-here", "password": "not the password"},
     "/api/v1/auth/enrol": {"token": "no-such-token", "password": "long enough for one"},

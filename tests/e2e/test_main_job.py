@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 
 import httpx
+import numpy as np
 import pytest
+import soundfile
 
-from loadtest.calls import all_artifacts, events_until, gold, new_call_id, of_type, send, signed_in
+from loadtest.calls import all_artifacts, events_until, gold, has_copy, new_call_id, of_type, send, signed_in
 from loadtest.gold import judge
 from loadtest.server_process import ServerProcess
 
@@ -131,6 +134,38 @@ async def test_both_legs_are_recorded_and_played_in_ranges(server: ServerProcess
         assert (await player.get(f"/calls/{call_id}/audio/agent.wav", params={"ticket": ticket})).status_code == 200
         assert (await player.get(f"/calls/{call_id}/audio/agent.wav")).status_code == 401
         assert (await player.get("/calls/other/audio/agent.wav", params={"ticket": ticket})).status_code == 401
+
+
+async def test_after_the_call_there_is_one_file_to_listen_to_and_the_original_is_the_agents(server: ServerProcess):
+    call_id = new_call_id("copy")
+    await send(server, call_id, "demo", speed=4)
+    async with signed_in(server, "inspector") as inspector, signed_in(server, "agent-a") as agent:
+        events = await events_until(inspector, call_id, has_copy)
+        copy = (await inspector.get(f"/calls/{call_id}/audio"))["copy"]
+        query = {"version": copy["version"]}
+        masked = await inspector.http.get(f"/calls/{call_id}/audio/copy.flac", params=query)
+        refused = await inspector.http.get(f"/calls/{call_id}/audio/copy.flac", params={**query, "original": True})
+        original = await agent.http.get(f"/calls/{call_id}/audio/copy.flac", params={**query, "original": True})
+        wavs = {
+            channel: await agent.http.get(f"/calls/{call_id}/audio/{channel}.wav", params={"original": True})
+            for channel in ("customer", "agent")
+        }
+    assert (masked.status_code, refused.status_code, original.status_code) == (200, 403, 200)
+    heard, whole = (soundfile.read(io.BytesIO(answer.content), dtype="int16")[0] for answer in (masked, original))
+    for side, channel in enumerate(copy["channels"]):
+        leg = soundfile.read(io.BytesIO(wavs[channel].content), dtype="int16")[0]
+        assert np.array_equal(whole[: len(leg), side], leg), "sample by sample the segments"
+    rate = copy["sample_rate_hz"]
+    inside = np.zeros(len(whole), bool)
+    for span in copy["hidden"]:
+        inside[span["start_ms"] * rate // 1000 : span["end_ms"] * rate // 1000] = True
+    tokens = [final for final in of_type(events, "utterance_final") if "【" in final["text"]]
+    assert tokens, "the customer reads out a card tail and a telephone number"
+    for final in tokens:
+        assert inside[final["start_ms"] * rate // 1000 : final["end_ms"] * rate // 1000].any()
+    assert np.abs(heard[inside]).max() < 1000 < np.abs(whole[inside]).max()
+    assert inside.mean() < 0.5, "most of the call can be heard"
+    assert (heard == whole)[~inside].mean() > 0.99
 
 
 async def test_no_personal_value_reaches_store_or_log(server: ServerProcess):
