@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _BATCH = 100
+_MOST_REFUSALS = 3
+"""Recordings in a row that the media store does not remove: it is away, and each attempt would wait for its time-outs."""
 ROUND_S = 3600.0
 """Between two looks of a running server for calls that are too old."""
 
@@ -29,10 +31,12 @@ ROUND_S = 3600.0
 class Erasure:
     """Blocking. Safe to run on several nodes at once."""
 
-    def __init__(self, store: Store, media: MediaStore, clock: Clock) -> None:
+    def __init__(self, store: Store, media: MediaStore, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """``sleep``: how the hour between two rounds passes."""
         self._store = store
         self._media = media
         self._clock = clock
+        self._sleep = sleep
 
     def erase(self, org_id: OrgId, call_id: CallId, actor: str) -> int:
         """Erases an ended call; how many blobs of its recording were removed. May be repeated.
@@ -52,26 +56,40 @@ class Erasure:
             ) from error
 
     def expire(self, days: int) -> int:
-        """Erases ended calls that began more than ``days`` days ago; how many. Raises EngineError: the rest is for the next time."""
-        erased = 0
+        """Erases ended calls that began more than ``days`` days ago; how many.
+
+        A call whose recording the media store refuses to remove keeps its key, so that it is found the next time; the others go. Raises
+        EngineError at the end when there was one, and at once when the store seems to be away.
+        """
+        erased, refused, in_a_row = 0, 0, 0
         before = self._clock.now() - timedelta(days=days)
         while found := self._store.calls.unerased_before(before, _BATCH):
-            done = 0
+            done, refused = 0, 0
             for org_id, call_id in found:
-                # The recording first: while the media store is away the key stays, so that the call is found again.
-                self._media.delete(f"{org_id}/{call_id}")
+                try:
+                    self._media.delete(f"{org_id}/{call_id}")
+                    in_a_row = 0
+                except EngineError:
+                    refused, in_a_row = refused + 1, in_a_row + 1
+                    if in_a_row == _MOST_REFUSALS:
+                        break
+                    continue
                 try:
                     self._store.calls.erase_call(org_id, call_id, "retention")
                 except (Conflict, NotFound):
                     continue
                 done += 1
             erased += done
-            if not done:
+            if not done or in_a_row == _MOST_REFUSALS:
                 break
+        if refused:
+            raise EngineError(
+                f"{erased} calls were erased; the media store did not remove the recordings of others: run this again.", retryable=True
+            )
         return erased
 
     async def keep(self, days: int) -> None:
-        """Expires once an hour until cancelled."""
+        """Expires now and once an hour until cancelled, whatever happens in between."""
         while True:
             try:
                 erased = await asyncio.to_thread(self.expire, days)
@@ -79,7 +97,23 @@ class Erasure:
                     log.info("calls_expired", calls=erased)
             except CopilotError as error:
                 log.warning("calls_not_expired", error=type(error).__name__)
-            await asyncio.sleep(ROUND_S)
+            except Exception:  # a fault of one hour must not keep calls for ever
+                log.exception("calls_not_expired")
+            await self._sleep(ROUND_S)
+
+    @asynccontextmanager
+    async def running(self, days: int) -> AsyncIterator[None]:
+        """``keep`` beside the block; nothing for ``days`` 0, which means for ever."""
+        if not days:
+            yield
+            return
+        task = asyncio.create_task(self.keep(days), name="retention")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import structlog
 
 from copilot import __version__
 from copilot.assembly import engines
+from copilot.assembly.erasure import Erasure
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings
@@ -127,7 +128,7 @@ class Server:
         stack.push_async_callback(self._api_stopper)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
-        await stack.enter_async_context(self._retention())
+        await stack.enter_async_context(Erasure(self.store, self.media, self.clock).running(settings.retention.days))
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
     def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
@@ -378,22 +379,6 @@ class Server:
             yield
         finally:
             await work.stop()
-
-    @asynccontextmanager
-    async def _retention(self) -> AsyncIterator[None]:
-        from copilot.assembly.erasure import Erasure
-
-        days = self.settings.retention.days
-        if not days:
-            yield
-            return
-        task = asyncio.create_task(Erasure(self.store, self.media, self.clock).keep(days), name="retention")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     def ring(self, org_id: OrgId, call_id: CallId) -> None:
         """Events of a call were written by another process: whoever watches it reads the store."""

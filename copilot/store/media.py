@@ -118,7 +118,7 @@ class FsspecMedia:
         self._root = root.rstrip("/")
 
     def put(self, path: str, data: bytes) -> None:
-        with _engine_errors("stored"):
+        with _engine_errors("stored", missing=False):
             self._fs.pipe_file(f"{self._root}/{check_path(path)}", data)
 
     def get(self, path: str) -> bytes:
@@ -149,13 +149,15 @@ class FsspecMedia:
 
 
 @contextlib.contextmanager
-def _engine_errors(verb: str) -> Iterator[None]:
-    """Failures of the storage as EngineError; a missing blob is the caller's to name."""
+def _engine_errors(verb: str, *, missing: bool = True) -> Iterator[None]:
+    """Failures of the storage as EngineError; a missing blob is the caller's to name, where there can be one."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, InvalidInput, NotFound):
+    except (InvalidInput, NotFound):
         raise
     except Exception as error:  # each filesystem behind fsspec has errors of its own
+        if missing and isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise
         raise EngineError(
             f"A recording could not be {verb} ({type(error).__name__}): check the storage behind media.url.", retryable=True
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -34,6 +35,20 @@ def play_in_background(server: ServerProcess, call_id: str, name: str, *, speed:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
+
+
+def position(page: Page) -> int:
+    """Where the player is, ms of media time."""
+    return int(page.get_by_test_id("audio-player").get_attribute("data-position-ms") or 0)
+
+
+def wait_until(page: Page, true: Callable[[], bool]) -> None:
+    """The page's policy forbids evaluated scripts, so that the browser's own waiting for a condition does not work."""
+    for _ in range(SLOW // 100):
+        if true():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("not within a minute")
 
 
 def new_page(chromium: Browser, width: int, height: int, errors: list[str]) -> Page:
@@ -100,6 +115,49 @@ def test_a_supervisor_opens_the_call_and_hears_the_evidence(chromium: Browser, s
     player = page.get_by_test_id("audio-player")
     expect(player).to_have_attribute("data-playing", "true", timeout=SLOW)
     shoot(page, "5-call-page")
+    assert console_errors == []
+
+
+def test_the_listening_copy_is_played_masked_in_step_with_the_transcript(
+    chromium: Browser, server: ServerProcess, shoot, console_errors: list[str]
+):
+    call_id = new_call_id("copy")
+    play_in_background(server, call_id, "demo", speed=4).join(120)
+    page = new_page(chromium, 1360, 900, console_errors)
+    sign_in(page, server, "/calls", "inspector")
+    page.locator(f'[data-testid="call-row"][data-call-id="{call_id}"]').click(timeout=SLOW)
+    player = page.get_by_test_id("audio-player")
+    expect(player).to_have_attribute("data-source", "copy", timeout=SLOW)
+    expect(player).to_have_attribute("data-masked", "true")
+    expect(page.get_by_test_id("audio-source")).to_contain_text("已遮蔽")
+    expect(page.get_by_test_id("original")).to_have_count(0)
+    assert page.locator("rect.wave-hidden").count() > 0, "a card tail and a telephone number are read out in this call"
+    wait_until(page, lambda: page.evaluate("document.querySelector('audio').readyState") > 0)
+    total = page.evaluate("Number(document.querySelector('[data-testid=scrub]').max)")
+    assert abs(page.evaluate("document.querySelector('audio').duration") * 1000 - total) < 1
+    # The line with a token in it: the player goes to where it was said, and the line is the one that is marked.
+    line = page.locator('[data-testid="utterance"]', has=page.locator(".secret")).first
+    said = line.get_attribute("data-utterance-id")
+    line.locator(".seek").click()
+    expect(player).to_have_attribute("data-playing", "true", timeout=SLOW)
+    expect(page.locator(f'.line.active[data-utterance-id="{said}"]')).to_be_visible(timeout=SLOW)
+    page.get_by_test_id("channel-customer").click()
+    expect(player).to_have_attribute("data-channel", "customer")
+    before = position(page)
+    wait_until(page, lambda: position(page) > before + 200)
+    shoot(page, "8-listening-copy")
+    page.get_by_test_id("play").click()
+
+    own = new_page(chromium, 1360, 900, console_errors)
+    sign_in(own, server, f"/calls/{call_id}", "agent-a")
+    player = own.get_by_test_id("audio-player")
+    expect(player).to_have_attribute("data-masked", "true", timeout=SLOW)
+    own.get_by_test_id("original").click()
+    expect(player).to_have_attribute("data-masked", "false")
+    expect(own.locator("rect.wave-hidden")).to_have_count(0)
+    own.get_by_test_id("play").click()
+    wait_until(own, lambda: position(own) > 300)
+    shoot(own, "9-original")
     assert console_errors == []
 
 

@@ -1,17 +1,32 @@
-"""What every MediaStore promises, on each engine. S3: set PANGTING_TEST_MEDIA_URL to a scratch bucket, e.g. s3://scratch/pangting-test."""
+"""What every MediaStore promises, on each engine, S3 over HTTP among them; and a recording through its whole life on S3.
+
+For a store of your own set PANGTING_TEST_MEDIA_URL to a scratch bucket, e.g. s3://scratch/pangting-test.
+"""
 
 from __future__ import annotations
 
 import os
 import uuid
 
+import numpy as np
 import pytest
 
+from copilot.assembly.erasure import Erasure
 from copilot.domain.errors import ConfigError, EngineError, InvalidInput, NotFound
 from copilot.store.media import DirectoryMedia, open_media
+from streaming.recording.reader import RecordingReader
+from tests.fakes.recorded_call import AGENT, CUSTOMER, RecordedCall, card_number, frame, record, speech
+from tests.fakes.s3_server import s3_server
+from tests.fakes.stores import CALL, ORG
 
 
-@pytest.fixture(params=["path", "file", "memory", "remote"])
+@pytest.fixture(scope="module")
+def s3():
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["path", "file", "memory", "s3", "remote"])
 def media(request, tmp_path):
     if request.param == "path":
         yield open_media(str(tmp_path / "new" / "media"))
@@ -19,6 +34,8 @@ def media(request, tmp_path):
         yield open_media(f"file://{tmp_path}/media")
     elif request.param == "memory":
         yield open_media(f"memory://{uuid.uuid4().hex}")
+    elif request.param == "s3":
+        yield open_media(f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}")
     else:
         url = os.environ.get("PANGTING_TEST_MEDIA_URL")
         if not url:
@@ -86,3 +103,52 @@ def test_urls_that_cannot_be_opened_are_said_so(tmp_path):
         with pytest.raises(ConfigError):
             open_media(url)
     assert isinstance(open_media(str(tmp_path)), DirectoryMedia)
+
+
+@pytest.mark.anyio
+async def test_a_recording_lives_and_goes_on_s3(s3, tmp_path):
+    call = RecordedCall(tmp_path, open_media(f"{s3}/{uuid.uuid4().hex}"))
+    opened = await call.begin()
+    customer, agent = speech(8 * 25_000), speech(8 * 25_000, 2)
+    await record(call.node("a"), call.cipher(), (CUSTOMER, AGENT), [frame(CUSTOMER, 0, customer), frame(AGENT, 0, agent)])
+    sealed = list(call.media.list(f"{ORG}/{CALL}"))
+    assert len([path for path in sealed if path.endswith(".seg")]) == 50
+    await call.end(opened, card_number(9000, 11_000))
+    assert call.work() == ["done"]
+    original, masked = call.heard("original"), call.heard("masked")
+    reader = RecordingReader(call.media, ORG, CALL, call.cipher())
+    for side, channel in enumerate(("customer", "agent")):
+        assert np.array_equal(original[:, side], reader.pcm16(channel))
+    assert np.abs(masked[8 * 9000 : 8 * 11_000]).max() < 1000 < np.abs(original[8 * 9000 : 8 * 11_000]).max()
+    blobs = list(call.media.list(f"{ORG}/{CALL}"))
+    assert set(blobs) > set(sealed)
+    assert not any(b"fLaC" in call.media.get(path) for path in blobs)
+    assert Erasure(call.store, call.media, call.clock).erase(ORG, CALL, "admin") == len(blobs)
+    assert list(call.media.list("")) == []
+    with pytest.raises(NotFound):
+        call.cipher()
+
+
+def test_a_bucket_that_is_not_there_is_said_so(s3):
+    media = open_media(f"{s3}-elsewhere/x")
+    with pytest.raises(EngineError, match=r"check the storage behind media\.url"):
+        media.put("org/a.seg", b"x")
+    with pytest.raises(NotFound):
+        media.get("org/a.seg")
+
+
+def test_a_server_that_is_gone_may_be_asked_again(monkeypatch):
+    import s3fs
+
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()  # one that knows another endpoint
+    try:
+        with s3_server() as url:
+            media = open_media(f"{url}/x")
+            media.put("org/a.seg", b"x")
+        for ask in (lambda: media.put("org/a.seg", b"y"), lambda: media.get("org/a.seg"), lambda: list(media.list("org"))):
+            with pytest.raises(EngineError) as caught:
+                ask()
+            assert caught.value.retryable
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()

@@ -132,6 +132,116 @@ async def test_a_media_store_that_is_away_is_asked_again(tmp_path, monkeypatch):
     assert bench.files("old") == []
 
 
+class Hours:
+    """How an hour passes in a test: at once, with what ``then`` says for its end. After the last one the job is cancelled."""
+
+    def __init__(self, clock, then):
+        self.clock = clock
+        self.then = then
+        self.slept = []
+
+    async def __call__(self, seconds):
+        self.slept.append(seconds)
+        self.clock.advance(seconds)
+        if len(self.slept) > len(self.then):
+            raise asyncio.CancelledError
+        self.then[len(self.slept) - 1]()
+
+
+async def test_the_hourly_job_erases_what_is_due_leaves_the_rest_and_outlives_a_store_that_fails(tmp_path, monkeypatch):
+    bench = Bench(tmp_path)
+    await bench.call("old", days_ago=31)
+    await bench.call("old-and-live", days_ago=40, ended=False)
+    await bench.call("nearly", days_ago=30)  # due in the second hour
+    await bench.call("young", days_ago=29)
+    there = []
+    delete = bench.media.delete
+
+    def look():
+        there.append([name for name in ("old", "old-and-live", "nearly", "young") if bench.files(name)])
+
+    def away(_prefix):
+        raise EngineError("away", retryable=True)
+
+    def broken(_prefix):
+        raise RuntimeError("a fault of the storage library")
+
+    def next_hour(fault):
+        look()
+        bench.media.delete = fault
+
+    monkeypatch.setattr(bench.media, "delete", away)
+    hours = Hours(bench.clock, [lambda: next_hour(broken), lambda: next_hour(delete), look, *[look] * 23])
+    with pytest.raises(asyncio.CancelledError):
+        await Erasure(bench.store, bench.media, bench.clock, sleep=hours).keep(30)
+    everything = ["old", "old-and-live", "nearly", "young"]
+    assert there[:3] == [everything, everything, ["old-and-live", "young"]], "away, broken, back"
+    assert there[3:24] == [["old-and-live", "young"]] * 21
+    assert there[25] == ["old-and-live"], "a day has gone by since"
+    assert set(hours.slept) == {3600}
+    assert [entry.target for entry in reversed(bench.store.audit.entries(scope("x", "auditor")))] == ["old", "nearly", "young"]
+    for name in ("old", "nearly", "young"):
+        with pytest.raises(NotFound):
+            bench.store.call_cipher(ORG, name)
+    assert WORDS in bench.texts("old-and-live")
+
+
+async def test_one_recording_that_cannot_be_removed_does_not_keep_the_others(tmp_path, monkeypatch):
+    bench = Bench(tmp_path)
+    for number in range(4):
+        await bench.call(f"old{number}", days_ago=40 - number)
+    delete = bench.media.delete
+    asked = []
+
+    def one_refused(prefix):
+        asked.append(prefix)
+        if prefix.endswith("old0"):
+            raise EngineError("refused", retryable=True)
+        return delete(prefix)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.media, "delete", one_refused)
+        with pytest.raises(EngineError, match="3 calls were erased"):
+            bench.erasure.expire(30)
+    assert [bool(bench.files(f"old{number}")) for number in range(4)] == [True, False, False, False]
+    assert bench.erasure.expire(30) == 1
+
+
+async def test_a_store_that_is_away_is_not_asked_for_every_call(tmp_path, monkeypatch):
+    bench = Bench(tmp_path)
+    for number in range(5):
+        await bench.call(f"old{number}", days_ago=40)
+    asked = []
+
+    def away(prefix):
+        asked.append(prefix)
+        raise EngineError("away", retryable=True)
+
+    monkeypatch.setattr(bench.media, "delete", away)
+    with pytest.raises(EngineError, match="0 calls were erased"):
+        bench.erasure.expire(30)
+    assert len(asked) == 3
+
+
+async def test_a_server_without_the_rule_erases_nothing_and_one_with_it_begins_at_once(tmp_path):
+    bench = Bench(tmp_path)
+    await bench.call("old", days_ago=400)
+    began = asyncio.Event()
+
+    async def wait(_seconds):
+        began.set()
+        await asyncio.Event().wait()
+
+    erasure = Erasure(bench.store, bench.media, bench.clock, sleep=wait)
+    async with erasure.running(0):
+        assert not [task for task in asyncio.all_tasks() if task.get_name() == "retention"]
+    assert bench.files("old")
+    async with erasure.running(30):
+        await began.wait()
+        assert bench.files("old") == []
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "retention"]
+
+
 async def test_the_commands(tmp_path):
     bench = Bench(tmp_path)
     await bench.call("c1", days_ago=0)

@@ -333,7 +333,7 @@ const server = createServer(async (req, res) => {
         .filter((e) => e.event.type === 'media_gap' && e.event.channel === l.channel)
         .map((e) => ({ start_ms: e.event.start_ms, duration_ms: e.event.duration_ms, reason: e.event.reason })),
     }));
-    return json({ legs });
+    return json({ legs, copy: null, may_hear_original: false });
   }
   const leg = /^audio\/(\w+)(\.wav|\/peaks)$/.exec(what);
   if (leg !== null && leg[2] === '/peaks')

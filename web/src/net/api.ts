@@ -1,7 +1,7 @@
 // The HTTP API under /api/v1: one typed function per call, problems (RFC 9457) as ApiError.
 
 import type { ArtifactKind, Channel, Feedback, User } from '../core/protocol.ts';
-import type { Article, Artifact, Call, EventEnvelope, Hit } from '../gen/types.ts';
+import type { Article, Artifact, Call, EventEnvelope, Hit, ListeningCopy } from '../gen/types.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -41,6 +41,17 @@ export interface Leg {
   duration_ms: number;
   gaps: { start_ms: number; duration_ms: number; reason: string }[];
 }
+
+/** What was recorded of a call. ``copy`` is null while the listening copy is being made. */
+export interface Recording {
+  legs: Leg[];
+  copy: CopyInfo | null;
+  may_hear_original: boolean;
+}
+export type CopyInfo = { version: number } & Pick<
+  ListeningCopy,
+  'channels' | 'sample_rate_hz' | 'duration_ms' | 'complete' | 'hidden'
+>;
 
 export type PartState = { state: 'up' | 'down' | 'off'; detail: string };
 export interface Status {
@@ -122,14 +133,19 @@ export class Api {
   async rerun(id: string, kind: ArtifactKind): Promise<void> {
     await this.#request('POST', `/calls/${encodeURIComponent(id)}/artifacts/${kind}/rerun`, {});
   }
-  legs(id: string): Promise<{ legs: Leg[] }> {
+  recording(id: string): Promise<Recording> {
     return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio`);
   }
   peaks(id: string, channel: Channel, buckets: number): Promise<{ peaks: number[] }> {
     return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio/${channel}/peaks${search({ buckets })}`);
   }
-  audioUrl(id: string, channel: Channel, ticket: string): string {
-    return `${BASE}/calls/${encodeURIComponent(id)}/audio/${channel}.wav${search({ ticket })}`;
+  /** Where a leg is heard; masked unless ``original``, which the server grants to the agent of the call. */
+  legUrl(id: string, channel: Channel, ticket: string, original: boolean): string {
+    return `${BASE}/calls/${encodeURIComponent(id)}/audio/${channel}.wav${search({ ticket, original: original ? 'true' : '' })}`;
+  }
+  /** Where the listening copy is heard. */
+  copyUrl(id: string, version: number, ticket: string, original: boolean): string {
+    return `${BASE}/calls/${encodeURIComponent(id)}/audio/copy.flac${search({ version, ticket, original: original ? 'true' : '' })}`;
   }
   /** Used only when the page goes away with feedback the feed has not acknowledged: the request outlives the page. */
   async feedbackOnLeave(feedback: Feedback): Promise<void> {

@@ -6,7 +6,7 @@ import { spokenAt } from '../core/audio.ts';
 import type { CallState } from '../core/callstate.ts';
 import { ownCards } from '../core/deck.ts';
 import { clock, moment, percent } from '../core/format.ts';
-import { ApiError, type Leg } from '../net/api.ts';
+import { ApiError, type Recording } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { typing } from '../ui/keys.ts';
@@ -15,14 +15,17 @@ import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { jumpTo, Transcript } from '../ui/Transcript.tsx';
 import { agentName } from './CallsPage.tsx';
 import { CallModel } from './callmodel.ts';
-import { Legend, Player, type PlayerHandle } from './Player.tsx';
+import { Player, type PlayerHandle } from './Player.tsx';
+import { Legend } from './Waves.tsx';
+
+const NOTHING_RECORDED: Recording = { legs: [], copy: null, may_hear_original: false };
 
 export function CallPage({ callId }: { callId: string }) {
   const app = useApp();
   const t = app.t.value;
   const model = useMemo(() => new CallModel(app, callId), [app, callId]);
   const player = useRef<PlayerHandle>(null);
-  const [legs, setLegs] = useState<Leg[] | null>(null);
+  const [recording, setRecording] = useState<Recording | null>(null);
   const [heard, setHeard] = useState<string | null>(null);
   const [pointed, setPointed] = useState<string | null>(null);
 
@@ -34,13 +37,19 @@ export function CallPage({ callId }: { callId: string }) {
   const state = model.state.value;
   const error = model.error.value;
   const ended = state?.call.phase === 'ended';
-  useEffect(() => {
-    if (!ended) return;
+  const copy = state?.artifacts.recording ?? 0;
+  const redacted = state?.stale.length ?? 0;
+  const readRecording = useCallback((): void => {
     app.api
-      .legs(callId)
-      .then((found) => setLegs(found.legs))
-      .catch(() => setLegs([]));
-  }, [app, callId, ended]);
+      .recording(callId)
+      .then(setRecording)
+      .catch(() => setRecording((before) => before ?? NOTHING_RECORDED));
+  }, [app, callId]);
+  // A new copy, or one that must not be heard any more, is asked for again
+  useEffect(() => {
+    if (ended) readRecording();
+  }, [readRecording, ended, copy, redacted]);
+  const heardOf = (recording?.legs.length ?? 0) > 0;
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent): void => {
@@ -90,13 +99,20 @@ export function CallPage({ callId }: { callId: string }) {
         {state === null ? <Skeleton lines={10} /> : <Head state={state} />}
         {state !== null && (
           <>
-            {ended && legs !== null && legs.length > 0 && (
+            {ended && recording !== null && heardOf && (
               <div class="player-card">
-                <Player handle={player} callId={callId} legs={legs} state={state} onTime={onTime} />
+                <Player
+                  handle={player}
+                  callId={callId}
+                  recording={recording}
+                  state={state}
+                  onTime={onTime}
+                  onLost={readRecording}
+                />
                 <Legend />
               </div>
             )}
-            {ended && legs?.length === 0 && <p class="empty">{t('page.audio.none')}</p>}
+            {ended && recording !== null && !heardOf && <p class="empty">{t('page.audio.none')}</p>}
             {!ended && <p class="empty">{t('page.audio.live')}</p>}
             <div class="two">
               <section class="talk-column" aria-label={t('page.transcript')}>
@@ -107,7 +123,7 @@ export function CallPage({ callId }: { callId: string }) {
                   state={state}
                   active={pointed ?? heard}
                   follow={ended ? 'active' : 'end'}
-                  {...(ended && (legs?.length ?? 0) > 0 ? { onSeek: (u) => player.current?.play(u.start_ms) } : {})}
+                  {...(ended && heardOf ? { onSeek: (u) => player.current?.play(u.start_ms) } : {})}
                 />
               </section>
               <div class="side">
@@ -116,7 +132,7 @@ export function CallPage({ callId }: { callId: string }) {
                     state={state}
                     artifacts={model.artifacts.value}
                     onUtterance={showUtterance}
-                    {...((legs?.length ?? 0) > 0
+                    {...(heardOf
                       ? {
                           onPlay: (e) => {
                             showUtterance(e.utterance_id);

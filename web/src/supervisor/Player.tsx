@@ -1,16 +1,17 @@
-// Playback of one or both legs with their waveforms and the lane of events. Two media elements, one clock: the second follows the first.
+// Playback of a recording: the listening copy, one stereo file, or while there is none a media element a leg, of which the second follows
+// the first. Masked, unless the agent of the call asks for the original.
 
 import type { RefObject } from 'preact';
-import { useCallback, useEffect, useImperativeHandle, useRef, useState } from 'preact/hooks';
-import { wavePath } from '../core/audio.ts';
+import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { CallState } from '../core/callstate.ts';
-import { ownCards } from '../core/deck.ts';
-import { UNKNOWN_INTENT } from '../core/fold.ts';
 import { clock } from '../core/format.ts';
 import type { Channel } from '../core/protocol.ts';
-import type { Leg } from '../net/api.ts';
+import { SideSwitch } from '../core/stereo.ts';
+import { sideOf, sourceOf, tracksOf } from '../core/tracks.ts';
+import type { Recording } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
+import { Lane, Wave } from './Waves.tsx';
 
 export interface PlayerHandle {
   /** Plays [fromMs, toMs) of a channel ('both' for all), then stops; without ``toMs`` plays on. */
@@ -20,21 +21,21 @@ export interface PlayerHandle {
 
 interface Props {
   callId: string;
-  legs: readonly Leg[];
+  recording: Recording;
   state: CallState;
+  /** A file could not be loaded: what is there may have changed. */
+  onLost: () => void;
   onTime: (ms: number, playing: boolean) => void;
   /** How the page starts and stops playback. */
   handle: RefObject<PlayerHandle | null>;
 }
 
 const BUCKETS = 800;
-const WIDTH = 800;
-const HEIGHT = 44;
 /** Legs further apart than this are brought together again. */
 const DRIFT_S = 0.08;
 const SPEEDS = [1, 1.25, 1.5, 2];
 
-export function Player({ callId, legs, state, onTime, handle }: Props) {
+export function Player({ callId, recording, state, onTime, onLost, handle }: Props) {
   const app = useApp();
   const t = app.t.value;
   const [channel, setChannel] = useState<Channel | 'both'>('both');
@@ -44,7 +45,11 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
   const [failed, setFailed] = useState(false);
   const [peaks, setPeaks] = useState<Partial<Record<Channel, number[]>>>({});
   const [ticket, setTicket] = useState<string | null>(null);
-  const media = useRef<Partial<Record<Channel, HTMLAudioElement | null>>>({});
+  const [original, setOriginal] = useState(false);
+  const { legs } = recording;
+  const tracks = useMemo(() => tracksOf(recording, original), [recording, original]);
+  const media = useRef(new Map<string, HTMLAudioElement>());
+  const sides = useRef<{ element: HTMLAudioElement; context: AudioContext; side: SideSwitch } | null>(null);
   const until = useRef<number | null>(null);
   const resumeAt = useRef<{ ms: number; play: boolean } | null>(null);
   const renewed = useRef(0);
@@ -69,8 +74,8 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
   }, [app, callId, legs]);
 
   const elements = useCallback(
-    (): HTMLAudioElement[] => legs.map((l) => media.current[l.channel]).filter((el) => el != null),
-    [legs],
+    (): HTMLAudioElement[] => tracks.map((track) => media.current.get(track.key)).filter((el) => el !== undefined),
+    [tracks],
   );
   const pause = useCallback((): void => {
     for (const el of elements()) el.pause();
@@ -87,6 +92,7 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
   );
   const start = useCallback(async (): Promise<void> => {
     try {
+      await sides.current?.context.resume();
       await Promise.all(elements().map((el) => el.play()));
       setPlaying(true);
     } catch {
@@ -112,22 +118,49 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
     [legs, playing, seek, start, pause],
   );
 
-  useEffect(() => {
-    for (const leg of legs) {
-      const el = media.current[leg.channel];
-      if (el == null) continue;
-      el.muted = channel !== 'both' && channel !== leg.channel;
-      el.playbackRate = speed;
-    }
-  }, [channel, speed, legs, ticket]);
+  const files = tracks.map((track) => track.key).join(' ');
+  // Another file takes over where this one is.
+  const now = useRef({ at, playing });
+  now.current = { at, playing };
+  // The files themselves are what changes.
+  useLayoutEffect(() => {
+    if (now.current.at > 0) resumeAt.current = { ms: now.current.at, play: now.current.playing };
+  }, [files]);
 
+  // A new ticket means new elements.
+  useEffect(() => {
+    for (const track of tracks) {
+      const el = media.current.get(track.key);
+      if (el === undefined) continue;
+      el.playbackRate = speed;
+      if (track.leg !== null) el.muted = channel !== 'both' && channel !== track.leg;
+      else hearSide(el);
+    }
+  }, [channel, speed, tracks, ticket]);
+  useEffect(() => () => void sides.current?.context.close(), []);
+
+  const hearSide = (el: HTMLAudioElement): void => {
+    const side = sideOf(recording, channel);
+    if (sides.current?.element !== el) {
+      // The file's own sides need no mixer, and a context that nobody asked for may not sound.
+      if (side === 'both') return;
+      const context = sides.current?.context ?? new AudioContext();
+      sides.current = { element: el, context, side: new SideSwitch(context, el) };
+    }
+    sides.current.side.set(side);
+    if (playing) void sides.current.context.resume();
+  };
+
+  useEffect(() => onTime(at, playing), [at, playing, onTime]);
   // One animation loop is the clock of the page while playing.
   useEffect(() => {
-    onTime(at, playing);
     if (!playing) return;
-    const frame = requestAnimationFrame(() => {
+    let frame = 0;
+    const tick = (): void => {
+      frame = requestAnimationFrame(tick);
       const [lead, ...others] = elements();
-      if (lead === undefined) return;
+      // A file that is still to be loaded has no time yet.
+      if (lead === undefined || lead.readyState === HTMLMediaElement.HAVE_NOTHING) return;
       for (const el of others) {
         if (Math.abs(el.currentTime - lead.currentTime) > DRIFT_S && !el.ended) el.currentTime = lead.currentTime;
       }
@@ -137,9 +170,10 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
         pause();
       } else if (elements().every((el) => el.ended)) pause();
       setAt(ms);
-    });
+    };
+    frame = requestAnimationFrame(tick);
     return () => cancelAnimationFrame(frame);
-  }, [at, playing, onTime, elements, pause]);
+  }, [playing, elements, pause]);
 
   const onMediaError = (): void => {
     // Tickets are short-lived: one new try with a new one, at the same place.
@@ -149,6 +183,7 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
     }
     renewed.current = Date.now();
     resumeAt.current = { ms: at, play: playing };
+    onLost();
     void renew();
   };
   const onLoaded = (el: HTMLAudioElement): void => {
@@ -167,6 +202,8 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
       data-playing={String(playing)}
       data-position-ms={Math.round(at)}
       data-channel={channel}
+      data-source={sourceOf(recording)}
+      data-masked={String(!original)}
     >
       <div class="controls">
         <button
@@ -209,6 +246,26 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
           {speed}×
         </button>
       </div>
+      <p class="source dim" data-testid="audio-source">
+        <strong>{t(original ? 'page.source.original' : 'page.source.masked')}</strong>
+        <span>
+          {recording.copy !== null
+            ? t('page.source.copy')
+            : t('recording' in state.failed ? 'page.source.failed' : 'page.source.pending')}
+        </span>
+        {recording.copy?.complete === false && <span>{t('page.source.incomplete')}</span>}
+        {recording.may_hear_original && (
+          <button
+            type="button"
+            class="small"
+            data-testid="original"
+            aria-pressed={original}
+            onClick={() => setOriginal(!original)}
+          >
+            {t(original ? 'page.hear.masked' : 'page.hear.original')}
+          </button>
+        )}
+      </p>
       {failed && (
         <p class="form-error" role="alert">
           {t('page.audio.failed')}
@@ -221,22 +278,34 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
             class={`wave ${leg.channel}${channel !== 'both' && channel !== leg.channel ? ' muted' : ''}`}
           >
             <span class="wave-name">{t(`channel.${leg.channel}`)}</span>
-            <Wave leg={leg} peaks={peaks[leg.channel] ?? []} at={at} total={total} />
-            {ticket !== null && (
-              // biome-ignore lint/a11y/useMediaCaption: the synced transcript beside it is the caption
-              <audio
-                key={ticket}
-                ref={(el) => {
-                  media.current[leg.channel] = el;
-                }}
-                preload="metadata"
-                src={app.api.audioUrl(callId, leg.channel, ticket)}
-                onError={onMediaError}
-                onLoadedMetadata={(e) => onLoaded(e.currentTarget)}
-              />
-            )}
+            <Wave
+              leg={leg}
+              peaks={peaks[leg.channel] ?? []}
+              hidden={original ? [] : (recording.copy?.hidden ?? [])}
+              at={at}
+              total={total}
+            />
           </div>
         ))}
+        {ticket !== null &&
+          tracks.map(({ key, leg, version }) => (
+            // biome-ignore lint/a11y/useMediaCaption: the synced transcript beside it is the caption
+            <audio
+              key={`${ticket}/${key}`}
+              ref={(el) => {
+                if (el === null) media.current.delete(key);
+                else media.current.set(key, el);
+              }}
+              preload="metadata"
+              src={
+                leg === null
+                  ? app.api.copyUrl(callId, version, ticket, original)
+                  : app.api.legUrl(callId, leg, ticket, original)
+              }
+              onError={onMediaError}
+              onLoadedMetadata={(e) => onLoaded(e.currentTarget)}
+            />
+          ))}
         <Lane
           state={state}
           total={total}
@@ -263,104 +332,5 @@ export function Player({ callId, legs, state, onTime, handle }: Props) {
         <div class="playhead" style={{ '--at': String(at / total) }} aria-hidden="true" />
       </div>
     </section>
-  );
-}
-
-function Wave({ leg, peaks, at, total }: { leg: Leg; peaks: readonly number[]; at: number; total: number }) {
-  const width = (WIDTH * leg.duration_ms) / total;
-  const id = `heard-${leg.channel}`;
-  return (
-    <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true" focusable="false">
-      <defs>
-        <clipPath id={id}>
-          <rect x="0" y="0" width={(at / total) * WIDTH} height={HEIGHT} />
-        </clipPath>
-      </defs>
-      {leg.gaps.map((g) => (
-        <rect
-          key={g.start_ms}
-          class="wave-gap"
-          x={(g.start_ms / total) * WIDTH}
-          y="0"
-          width={Math.max(1, (g.duration_ms / total) * WIDTH)}
-          height={HEIGHT}
-        />
-      ))}
-      <path class="wave-rest" d={wavePath(peaks, width, HEIGHT)} />
-      <path class="wave-heard" d={wavePath(peaks, width, HEIGHT)} clip-path={`url(#${id})`} />
-    </svg>
-  );
-}
-
-interface Mark {
-  at: number;
-  kind: 'intent' | 'used' | 'unused' | 'alert';
-  title: string;
-}
-
-function Lane({ state, total, onSeek }: { state: CallState; total: number; onSeek: (ms: number) => void }) {
-  const app = useApp();
-  const t = app.t.value;
-  const startOf = new Map(state.utterances.map((u) => [u.utterance_id, u.start_ms]));
-  const marks: Mark[] = [
-    ...state.intents
-      .filter(({ event }) => event.intent !== UNKNOWN_INTENT)
-      .map(
-        ({ event }): Mark => ({
-          at: startOf.get(event.utterance_id) ?? 0,
-          kind: 'intent',
-          title: t('page.lane.intent', { name: app.intentName(event.intent) }),
-        }),
-      ),
-    ...ownCards(state.cards)
-      .filter((c) => c.offer.kind !== 'nothing')
-      .map((c): Mark => {
-        const used = c.feedback.some((a) => a !== 'rejected');
-        return {
-          at: c.offer.at_ms,
-          kind: used ? 'used' : 'unused',
-          title: t(used ? 'page.lane.used' : 'page.lane.unused', { title: c.offer.title }),
-        };
-      }),
-    ...state.alerts.map(
-      (a): Mark => ({
-        at: startOf.get(a.alert.utterance_id) ?? 0,
-        kind: 'alert',
-        title: t('page.lane.alert', {
-          name: app.labels.value.compliance_rules[a.alert.rule_id]?.name ?? a.alert.rule_id,
-        }),
-      }),
-    ),
-  ];
-  return (
-    <div class="lane" data-testid="event-lane">
-      <span class="wave-name">{t('page.lane')}</span>
-      <div class="marks">
-        {marks.map((m, i) => (
-          <button
-            key={i}
-            type="button"
-            class={`mark-dot ${m.kind}`}
-            style={{ left: `${(m.at / total) * 100}%` }}
-            title={`${clock(m.at)} ${m.title}`}
-            aria-label={`${clock(m.at)} ${m.title}`}
-            onClick={() => onSeek(m.at)}
-          />
-        ))}
-      </div>
-    </div>
-  );
-}
-
-export function Legend() {
-  const t = useApp().t.value;
-  return (
-    <p class="legend dim">
-      {(['intent', 'used', 'unused', 'alert'] as const).map((kind) => (
-        <span key={kind}>
-          <i class={`mark-dot ${kind}`} aria-hidden="true" /> {t(`page.legend.${kind}`)}
-        </span>
-      ))}
-    </p>
   );
 }
