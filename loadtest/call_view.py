@@ -42,7 +42,7 @@ class CallView:
 
     @property
     def finished(self) -> bool:
-        """All three artifacts are ready or given up."""
+        """All that is made from the words of the call is ready or given up."""
         done = {event["kind"] for event in self.events if event["type"] in ("artifact_ready", "artifact_failed")}
         return {"summary", "ticket", "qa"} <= done
 

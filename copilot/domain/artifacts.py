@@ -109,10 +109,14 @@ class QaScorecard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenSpan:
-    """Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what."""
+    """Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what.
+
+    ``channel``: the leg that is hidden; None: every leg, since a line echoes the other one.
+    """
 
     start_ms: int
     end_ms: int
+    channel: ChannelName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

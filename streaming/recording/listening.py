@@ -138,7 +138,7 @@ def write_copies(
             keep_on()
             samples = np.stack([leg.take(min(step, total - start)) for leg in legs], axis=1)
             original.write(samples)
-            hide(samples, start, rate, hidden)
+            hide(samples, start, rate, hidden, channels)
             masked.write(samples)
         sizes = [original.close(), masked.close()]
     duration_ms = total * 1000 // rate

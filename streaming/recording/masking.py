@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from copilot.domain.artifacts import HiddenSpan
 from copilot.domain.audio import ChannelName
-from copilot.domain.events import CallEnded, Degraded, EventEnvelope, Redacted, UtteranceFinal
+from copilot.domain.events import CallEnded, Degraded, EventEnvelope, MediaGapRecorded, Redacted, UtteranceFinal
 
 PAD_MS = 150
 """Hidden on both sides of a span: word times of recognition are that uncertain."""
@@ -26,13 +26,13 @@ _TONE_HZ, _TONE_PEAK = 220, 700
 
 
 def hidden_spans(events: Iterable[EventEnvelope], channels: Sequence[ChannelName]) -> tuple[HiddenSpan, ...]:
-    """What nobody but the agent may hear of a call, merged and in order. They count for every leg: a line echoes the other one.
+    """What nobody but the agent may hear of a call, merged and in order: what became a token on every leg, what has no line on its own.
 
     ``events``: all of the call so far, contents as they are now. While it runs, what lies behind the last final of a leg is hidden as well.
     """
     log = list(events)
     rewritten = {seq for item in log if isinstance(item.event, Redacted) for seq in item.event.seqs}
-    legs = {channel: _Leg() for channel in channels}
+    legs = {channel: _Leg(channel) for channel in channels}
     spans: list[HiddenSpan] = []
     for item in log:
         match item.event:
@@ -43,12 +43,13 @@ def hidden_spans(events: Iterable[EventEnvelope], channels: Sequence[ChannelName
             case Degraded(part="recognition", state=state):
                 for leg in legs.values():
                     leg.recognised(up=state == "up")
+            case MediaGapRecorded(reason="reconnect") as gap:
+                # Another node may have recorded what this one never got to hear.
+                spans.append(HiddenSpan(start_ms=gap.start_ms, end_ms=gap.start_ms + gap.duration_ms, channel=gap.channel))
             case _:
                 pass
     over = any(isinstance(item.event, CallEnded) for item in log)
-    for leg in legs.values():
-        if leg.unheard or not over:
-            spans.append(HiddenSpan(start_ms=leg.until_ms, end_ms=FOREVER_MS))
+    spans += [HiddenSpan(start_ms=leg.until_ms, end_ms=FOREVER_MS, channel=leg.channel) for leg in legs.values() if leg.unheard or not over]
     return merged(spans)
 
 
@@ -56,9 +57,10 @@ def hidden_spans(events: Iterable[EventEnvelope], channels: Sequence[ChannelName
 class _Leg:
     """How far a leg is known, and whether what follows may hold words that recognition missed."""
 
+    channel: ChannelName
     until_ms: int = 0
     unheard: bool = False
-    _up: bool = field(default=True)
+    _up: bool = True
 
     def recognised(self, *, up: bool) -> None:
         # What was missed lies before the first final after recognition came back.
@@ -68,7 +70,7 @@ class _Leg:
     def heard(self, final: UtteranceFinal) -> list[HiddenSpan]:
         missed = []
         if self.unheard and final.start_ms > self.until_ms:
-            missed.append(HiddenSpan(start_ms=self.until_ms, end_ms=final.start_ms))
+            missed.append(HiddenSpan(start_ms=self.until_ms, end_ms=final.start_ms, channel=self.channel))
         if self._up:
             self.unheard = False
         self.until_ms = max(self.until_ms, final.end_ms)
@@ -91,18 +93,19 @@ def _padded(start_ms: int, end_ms: int) -> HiddenSpan:
 
 
 def merged(spans: Iterable[HiddenSpan]) -> tuple[HiddenSpan, ...]:
-    """The same stretches in order, those that touch joined."""
-    found: list[HiddenSpan] = []
+    """The same stretches in order of their beginning, those of one leg (or of every leg) that touch joined."""
+    found: dict[ChannelName | None, list[HiddenSpan]] = {}
     for span in sorted(spans, key=lambda span: span.start_ms):
-        if found and span.start_ms <= found[-1].end_ms:
-            found[-1] = HiddenSpan(start_ms=found[-1].start_ms, end_ms=max(found[-1].end_ms, span.end_ms))
+        known = found.setdefault(span.channel, [])
+        if known and span.start_ms <= known[-1].end_ms:
+            known[-1] = replace(known[-1], end_ms=max(known[-1].end_ms, span.end_ms))
         else:
-            found.append(span)
-    return tuple(found)
+            known.append(span)
+    return tuple(sorted((span for known in found.values() for span in known), key=lambda span: (span.start_ms, span.channel or "")))
 
 
-def hide(samples: NDArray[np.int16], first_sample: int, rate_hz: int, spans: Iterable[HiddenSpan]) -> None:
-    """Puts a low tone over the spans, in place. ``samples``: (n,) or (n, channels), the first of them at ``first_sample``.
+def hide(samples: NDArray[np.int16], first_sample: int, rate_hz: int, spans: Iterable[HiddenSpan], channels: Sequence[ChannelName]) -> None:
+    """Puts a low tone over the spans, in place. ``samples``: (n, channels), the first of them at ``first_sample``.
 
     A ms counts wholly: rounding never leaves a sample of a span to be heard.
     """
@@ -113,4 +116,6 @@ def hide(samples: NDArray[np.int16], first_sample: int, rate_hz: int, spans: Ite
         if low < high:
             angle = 2 * np.pi * _TONE_HZ / rate_hz * np.arange(low, high)
             tone = (_TONE_PEAK * np.sin(angle)).astype(np.int16)
-            samples[low - first_sample : high - first_sample] = tone if samples.ndim == 1 else tone[:, None]
+            for side, channel in enumerate(channels):
+                if span.channel in {None, channel}:
+                    samples[low - first_sample : high - first_sample, side] = tone

@@ -98,7 +98,7 @@ class RecordingReader:
             low, high = max(run_start, start), min(run_start + len(run), end)
             if low < high:  # another run of a segment that touches the range may lie outside of it
                 samples[low - start : high - start] = run[low - run_start : high - run_start]
-        hide(samples, start, recording.leg.sample_rate_hz, self._hidden)
+        hide(samples[:, None], start, recording.leg.sample_rate_hz, self._hidden, (channel,))
         return samples
 
     def wav(self, channel: ChannelName, start_ms: int = 0, end_ms: int | None = None) -> bytes:

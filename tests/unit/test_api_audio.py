@@ -86,7 +86,7 @@ async def test_the_copy_is_masked_for_everybody_and_unmasked_for_the_agent_who_a
         "sample_rate_hz": 8000,
         "duration_ms": 9000,
         "complete": True,
-        "hidden": [{"start_ms": 3000 - PAD_MS, "end_ms": 5000 + PAD_MS}],
+        "hidden": [{"start_ms": 3000 - PAD_MS, "end_ms": 5000 + PAD_MS, "channel": None}],
     }
     original = site.call.heard("original")
     for who in ("qi", "lead", "ops", "u1"):
@@ -117,8 +117,10 @@ async def test_the_segments_are_masked_as_well_while_there_is_no_copy(site):
 
 async def test_of_a_running_call_what_has_no_line_yet_is_not_heard(site):
     await site.recorded(over=False)
-    heard = decoded(await site.get("qi", "/customer.wav"))
-    assert np.abs(heard).max() < 1000, "the agent's leg has no line at all"
+    heard = {channel: decoded(await site.get("qi", f"/{channel}.wav")) for channel in ("customer", "agent")}
+    assert np.abs(heard["agent"]).max() < 1000, "the agent's leg has no line at all"
+    assert np.abs(heard["customer"][: 8 * 2000]).max() > 3500
+    assert np.abs(heard["customer"][8 * 5100 :]).max() < 1000
 
 
 async def test_ranges_of_the_copy(site):

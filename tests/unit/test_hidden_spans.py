@@ -3,6 +3,8 @@ heard what was said."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,11 +12,11 @@ from hypothesis import strategies as st
 
 from copilot.domain.artifacts import HiddenSpan
 from copilot.domain.audio import ChannelName
-from copilot.domain.events import CallEnded, CallEvent, Degraded, EventEnvelope, Redacted, UtteranceFinal
+from copilot.domain.events import CallEnded, CallEvent, Degraded, EventEnvelope, MediaGapRecorded, Redacted, UtteranceFinal
 from copilot.domain.ids import utterance_id
 from copilot.domain.transcript import TranscriptFinal, Word
 from copilot.privacy.masker import Masker
-from streaming.recording.masking import FOREVER_MS, PAD_MS, hidden_spans, hide
+from streaming.recording.masking import FOREVER_MS, PAD_MS, hidden_spans, hide, merged
 from tests.fakes.stores import AT, CALL, ORG
 
 END = CallEnded(reason="hangup", duration_ms=60_000)
@@ -42,8 +44,9 @@ def word(text: str, start_ms: int, end_ms: int) -> Word:
     return Word(text=text, start_ms=start_ms, end_ms=end_ms, confidence=0.9)
 
 
-def spans(*events: CallEvent) -> list[tuple[int, int]]:
-    return [(span.start_ms, span.end_ms) for span in hidden_spans(log(*events), LEGS)]
+def spans(*events: CallEvent, channel: ChannelName | None = None) -> list[tuple[int, int]]:
+    """The spans on every leg; with ``channel`` those on that one alone."""
+    return [(span.start_ms, span.end_ms) for span in hidden_spans(log(*events), LEGS) if span.channel == channel]
 
 
 def test_a_masked_word_is_hidden_with_its_padding_and_nothing_else_is() -> None:
@@ -95,51 +98,73 @@ def test_pii_found_late_is_hidden_too() -> None:
     assert spans(first, emptied, untouched, END, Redacted(seqs=(1, 2))) == found
 
 
-def test_speech_that_recognition_missed_is_hidden() -> None:
-    down, up = (Degraded(part="recognition", state=state) for state in ("down", "up"))
-    before, after = final("您好", 1000, 2000), final("再见", 9000, 9500)
+DOWN, UP = (Degraded(part="recognition", state=state) for state in ("down", "up"))
+
+
+def test_speech_that_recognition_missed_is_hidden_on_its_leg() -> None:
+    ours = final("您好", 1000, 2000), final("再见", 9000, 9500)
     theirs = final("请说", 500, 800, channel="agent"), final("好", 9600, 9900, channel="agent")
-    assert spans(before, theirs[0], down, up, after, theirs[1], END) == [(800, 9600)]
-    assert spans(before, down, after, theirs[1], END) == [(0, FOREVER_MS)], "it never came back, and the agent was never heard"
-    assert spans(before, theirs[0], after, theirs[1], END) == []
-    others = Degraded(part="generation", state="down")
-    assert spans(before, theirs[0], others, after, theirs[1], END) == []
+    missed = [ours[0], theirs[0], DOWN, UP, ours[1], theirs[1], END]
+    assert spans(*missed, channel="customer") == [(2000, 9000)]
+    assert spans(*missed, channel="agent") == [(800, 9600)]
+    lasting = [ours[0], DOWN, ours[1], END]
+    assert spans(*lasting, channel="customer") == [(2000, 9000), (9500, FOREVER_MS)], "it never came back"
+    assert spans(*lasting, channel="agent") == [(0, FOREVER_MS)]
+    assert hidden_spans(log(*ours, *theirs, END), LEGS) == ()
+    assert hidden_spans(log(ours[0], Degraded(part="generation", state="down"), ours[1], END), LEGS) == ()
 
 
 def test_a_final_heard_while_recognition_is_behind_does_not_end_what_is_missed() -> None:
-    down, up = (Degraded(part="recognition", state=state) for state in ("down", "up"))
     ours = [final("嗯", 1000, 2000), final("嗯", 5000, 6000), final("嗯", 9000, 9500), final("嗯", 12_000, 12_500)]
-    found = hidden_spans(log(ours[0], down, ours[1], up, ours[2], ours[3], END), ["customer"])
-    assert [(span.start_ms, span.end_ms) for span in found] == [(2000, 5000), (6000, 9000)]
+    assert spans(ours[0], DOWN, ours[1], UP, ours[2], ours[3], END, channel="customer") == [(2000, 5000), (6000, 9000)]
+
+
+def test_what_only_the_first_node_of_a_call_recorded_is_hidden() -> None:
+    def gap(reason: str) -> MediaGapRecorded:
+        return MediaGapRecorded(channel="agent", start_ms=3000, duration_ms=1500, reason=reason)
+
+    assert spans(final("您好", 0, 900), gap("reconnect"), END, channel="agent") == [(3000, 4500)]
+    assert hidden_spans(log(final("您好", 0, 900), gap("silence_suppressed"), gap("paused"), END), LEGS) == ()
 
 
 def test_of_a_running_call_what_has_no_final_yet_is_hidden() -> None:
-    assert spans(final("您好", 0, 900), final("您好", 1000, 2000, channel="agent")) == [(900, FOREVER_MS)]
+    said = final("您好", 0, 900), final("您好", 1000, 2000, channel="agent")
+    assert spans(*said, channel="customer") == [(900, FOREVER_MS)]
+    assert spans(*said, channel="agent") == [(2000, FOREVER_MS)]
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 400)), max_size=5),
-    st.integers(0, 3000),
-    st.integers(0, 4000),
-    st.sampled_from([8000, 16_000, 11_025]),
-    st.sampled_from([None, 2]),
-)
+SPAN = st.tuples(st.integers(0, 1200), st.integers(0, 400), st.sampled_from([None, "customer", "agent"]))
+
+
+@given(st.lists(SPAN, max_size=5), st.integers(0, 3000), st.integers(0, 4000), st.sampled_from([8000, 16_000, 11_025]))
 def test_hiding_changes_every_sample_of_a_span_and_no_other(
-    times: list[tuple[int, int]], first: int, count: int, rate: int, channels: int | None
+    times: list[tuple[int, int, ChannelName | None]], first: int, count: int, rate: int
 ) -> None:
-    hidden = [HiddenSpan(start_ms=start, end_ms=start + length) for start, length in times]
+    hidden = [HiddenSpan(start_ms=start, end_ms=start + length, channel=channel) for start, length, channel in times]
     spoken = 20_000
-    samples = np.full(count if channels is None else (count, channels), spoken, np.int16)
-    hide(samples, first, rate, hidden)
+    samples = np.full((count, 2), spoken, np.int16)
+    hide(samples, first, rate, hidden, LEGS)
     at_ms = (np.arange(count) + first) * 1000 / rate
-    inside = np.zeros(count, bool)
-    for span in hidden:
-        inside |= (at_ms >= span.start_ms) & (at_ms < span.end_ms)
-    heard = samples == spoken if channels is None else (samples == spoken).any(axis=1)
-    assert not heard[inside].any()
-    # A whole ms may be hidden for a part of it.
-    edges = np.zeros(count, bool)
-    for span in hidden:
-        edges |= (at_ms > span.start_ms - 1) & (at_ms < span.end_ms + 1)
-    assert heard[~edges].all()
-    assert np.abs(samples[inside]).max(initial=0) < 1000
+    for side, leg in enumerate(LEGS):
+        inside, edges = np.zeros(count, bool), np.zeros(count, bool)
+        for span in hidden:
+            if span.channel in (None, leg):
+                inside |= (at_ms >= span.start_ms) & (at_ms < span.end_ms)
+                # A whole ms may be hidden for a part of it.
+                edges |= (at_ms > span.start_ms - 1) & (at_ms < span.end_ms + 1)
+        heard = samples[:, side] == spoken
+        assert not heard[inside].any()
+        assert heard[~edges].all()
+        assert np.abs(samples[inside, side]).max(initial=0) < 1000
+
+
+@given(st.lists(SPAN, max_size=8))
+def test_merging_hides_the_same(times: list[tuple[int, int, ChannelName | None]]) -> None:
+    hidden = [HiddenSpan(start_ms=start, end_ms=start + length, channel=channel) for start, length, channel in times]
+    one, other = (np.full((1700, 2), 20_000, np.int16) for _ in range(2))
+    hide(one, 0, 1000, hidden, LEGS)
+    hide(other, 0, 1000, merged(hidden), LEGS)
+    assert np.array_equal(one, other)
+    for leg in (None, *LEGS):
+        ends = [(span.start_ms, span.end_ms) for span in merged(hidden) if span.channel == leg]
+        assert all(before[1] < after[0] for before, after in pairwise(ends))

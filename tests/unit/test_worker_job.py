@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,13 +132,34 @@ async def test_a_job_on_the_filesystem_queue_names_nothing_but_its_id(store: Sto
     send_job(celery, job)
     (message,) = (tmp_path / "broker" / "queue").iterdir()
     assert message.stat().st_mode & 0o077 == 0
-    assert CALL not in message.name
+    assert re.fullmatch(r"\d+_[0-9a-f-]{36}\.postcall\.msg", message.name), "a time and a random name"
     with celery.connection_for_read() as connection:
         received = connection.default_channel.basic_get(QUEUE, no_ack=True)
     assert received is not None
     assert received.headers["task"] == TASK
     assert json.loads(received.body)[0] == [job.job_id]
     assert list((tmp_path / "broker" / "queue").iterdir()) == []
+
+
+async def test_a_recording_may_take_longer_than_a_summary(store: Store, clock: ManualClock, tmp_path: Path) -> None:
+    celery = make_celery(f"filesystem://{tmp_path / 'broker'}", tmp_path)
+    jobs = [*await jobs_of_a_call(store, clock), *leased_later(store, clock)]
+    assert {job.kind for job in jobs} == {"summary", "ticket", "qa", "recording"}
+    limits = {}
+    for job in jobs:
+        send_job(celery, job)
+        with celery.connection_for_read() as connection:
+            received = connection.default_channel.basic_get(QUEUE, no_ack=True)
+        assert received is not None
+        hard, soft = received.headers["timelimit"]
+        limits[job.kind] = (hard or celery.conf.task_time_limit, soft or celery.conf.task_soft_time_limit)
+    assert limits["summary"] == limits["ticket"] == limits["qa"] < (60, 60), "within the lease of the relay"
+    assert limits["recording"] > (1800, 600)
+
+
+def leased_later(store: Store, clock: ManualClock) -> list[Job]:
+    clock.advance(2)
+    return store.outbox.lease(clock.now(), 60)
 
 
 def test_a_half_written_message_is_never_read(tmp_path: Path) -> None:

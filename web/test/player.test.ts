@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sideGains } from '../src/core/stereo.ts';
-import { sideOf, sourceOf, tracksOf } from '../src/core/tracks.ts';
+import { hiddenOn, sideOf, sourceOf, tracksOf } from '../src/core/tracks.ts';
 import { Api, type Recording } from '../src/net/api.ts';
 
 const leg = (channel: 'customer' | 'agent') => ({ channel, sample_rate_hz: 8000, duration_ms: 9000, gaps: [] });
@@ -13,7 +13,10 @@ const copied: Recording = {
     sample_rate_hz: 8000,
     duration_ms: 9000,
     complete: true,
-    hidden: [{ start_ms: 1000, end_ms: 2000 }],
+    hidden: [
+      { start_ms: 1000, end_ms: 2000, channel: null },
+      { start_ms: 3000, end_ms: 4000, channel: 'agent' },
+    ],
   },
 };
 
@@ -43,6 +46,13 @@ describe('what is loaded', () => {
     expect(api.legUrl('c', 'agent', 't', false)).toBe('/api/v1/calls/c/audio/agent.wav?ticket=t');
     expect(api.legUrl('c', 'agent', 't', true)).toBe('/api/v1/calls/c/audio/agent.wav?ticket=t&original=true');
   });
+});
+
+it('what is masked on a leg is what is masked on every leg, and on it alone', () => {
+  const starts = (channel: 'customer' | 'agent'): number[] => hiddenOn(copied, channel).map((h) => h.start_ms);
+  expect(starts('customer')).toEqual([1000]);
+  expect(starts('agent')).toEqual([1000, 3000]);
+  expect(hiddenOn(segments, 'agent')).toEqual([]);
 });
 
 describe('one side of the copy', () => {

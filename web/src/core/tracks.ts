@@ -1,4 +1,5 @@
 // What the player loads: the listening copy, one file with a side for each channel, or a file a leg while there is none. Pure.
+import type { HiddenSpan } from '../gen/types.ts';
 import type { Recording } from '../net/api.ts';
 import type { Channel } from './protocol.ts';
 import type { Side } from './stereo.ts';
@@ -30,4 +31,9 @@ export function sideOf(recording: Recording, channel: Channel | 'both'): Side {
   if (channel === 'both' || channels.length < 2) return 'both';
   const at = channels.indexOf(channel);
   return at < 0 ? 'both' : at === 0 ? 'left' : 'right';
+}
+
+/** The spans of the copy that are masked on a leg: those of every leg and its own. */
+export function hiddenOn(recording: Recording, channel: Channel): HiddenSpan[] {
+  return (recording.copy?.hidden ?? []).filter((span) => span.channel === null || span.channel === channel);
 }

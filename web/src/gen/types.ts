@@ -128,8 +128,11 @@ export interface ListeningCopy {
 }
 /**
  * Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what.
+ *
+ * ``channel``: the leg that is hidden; None: every leg, since a line echoes the other one.
  */
 export interface HiddenSpan {
+  channel: ('customer' | 'agent' | 'mixed') | null;
   end_ms: number;
   start_ms: number;
 }

@@ -49,7 +49,7 @@ export function CallPage({ callId }: { callId: string }) {
   useEffect(() => {
     if (ended) readRecording();
   }, [readRecording, ended, copy, redacted]);
-  const heardOf = (recording?.legs.length ?? 0) > 0;
+  const recorded = (recording?.legs.length ?? 0) > 0;
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent): void => {
@@ -99,7 +99,7 @@ export function CallPage({ callId }: { callId: string }) {
         {state === null ? <Skeleton lines={10} /> : <Head state={state} />}
         {state !== null && (
           <>
-            {ended && recording !== null && heardOf && (
+            {ended && recording !== null && recorded && (
               <div class="player-card">
                 <Player
                   handle={player}
@@ -112,7 +112,7 @@ export function CallPage({ callId }: { callId: string }) {
                 <Legend />
               </div>
             )}
-            {ended && recording !== null && !heardOf && <p class="empty">{t('page.audio.none')}</p>}
+            {ended && recording !== null && !recorded && <p class="empty">{t('page.audio.none')}</p>}
             {!ended && <p class="empty">{t('page.audio.live')}</p>}
             <div class="two">
               <section class="talk-column" aria-label={t('page.transcript')}>
@@ -123,7 +123,7 @@ export function CallPage({ callId }: { callId: string }) {
                   state={state}
                   active={pointed ?? heard}
                   follow={ended ? 'active' : 'end'}
-                  {...(ended && heardOf ? { onSeek: (u) => player.current?.play(u.start_ms) } : {})}
+                  {...(ended && recorded ? { onSeek: (u) => player.current?.play(u.start_ms) } : {})}
                 />
               </section>
               <div class="side">
@@ -132,7 +132,7 @@ export function CallPage({ callId }: { callId: string }) {
                     state={state}
                     artifacts={model.artifacts.value}
                     onUtterance={showUtterance}
-                    {...(heardOf
+                    {...(recorded
                       ? {
                           onPlay: (e) => {
                             showUtterance(e.utterance_id);

@@ -7,7 +7,7 @@ import type { CallState } from '../core/callstate.ts';
 import { clock } from '../core/format.ts';
 import type { Channel } from '../core/protocol.ts';
 import { SideSwitch } from '../core/stereo.ts';
-import { sideOf, sourceOf, tracksOf } from '../core/tracks.ts';
+import { hiddenOn, sideOf, sourceOf, tracksOf } from '../core/tracks.ts';
 import type { Recording } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
@@ -281,7 +281,7 @@ export function Player({ callId, recording, state, onTime, onLost, handle }: Pro
             <Wave
               leg={leg}
               peaks={peaks[leg.channel] ?? []}
-              hidden={original ? [] : (recording.copy?.hidden ?? [])}
+              hidden={original ? [] : hiddenOn(recording, leg.channel)}
               at={at}
               total={total}
             />

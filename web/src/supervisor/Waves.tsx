@@ -41,7 +41,7 @@ export function Wave({ leg, peaks, hidden, at, total }: WaveProps) {
       ))}
       {hidden.map((h) => (
         <rect
-          key={h.start_ms}
+          key={`${h.channel}/${h.start_ms}`}
           class="wave-hidden"
           x={(h.start_ms / total) * WIDTH}
           y="0"
