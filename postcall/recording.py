@@ -23,7 +23,7 @@ from streaming.recording.segment import BlobCipher
 
 _log = logging.getLogger(__name__)
 PATIENT_ATTEMPTS = 8
-"""So often (three minutes) a recording that is not sealed to its end is waited for; then the copy is made of what is there."""
+"""So often (four minutes) a recording that is not sealed to its end is waited for; then the copy is made of what is there."""
 _LEASE_S = 60.0
 _RENEW_S = 15.0
 

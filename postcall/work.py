@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Literal
 
-from copilot.domain.artifacts import Artifact
+from copilot.domain.artifacts import Artifact, ArtifactKind
 from copilot.domain.errors import ConfigError, CopilotError, EngineError, InvalidInput, NotFound
 from copilot.domain.events import EventEnvelope
 from copilot.domain.ids import CallId, JobId, OrgId
@@ -19,14 +19,15 @@ _log = logging.getLogger(__name__)
 Outcome = Literal["done", "already_done", "gone", "retry", "failed"]
 MOST_ATTEMPTS = 5
 MOST_ATTEMPTS_AT_RECORDINGS = 24
-"""Some twenty minutes: a media store may be away for longer than a model."""
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 60.0
+"""Some four hours: a media store may be away for longer than a model."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_WAIT_FOR_RECORDINGS_S = 2.0, 60.0, 900.0
 _PAGE = 1000
 
 
-def retry_wait_s(attempts: int) -> float:
-    """Seconds before the next attempt, after ``attempts`` of them (from 1): 2, 4, 8, 16 …, at most 60."""
-    return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** max(0, min(attempts, 16) - 1))
+def retry_wait_s(attempts: int, kind: ArtifactKind = "summary") -> float:
+    """Seconds before the next attempt, after ``attempts`` of them (from 1): 2, 4, 8, 16 …, at most 60; of a recording at most 900."""
+    longest = _LONGEST_WAIT_FOR_RECORDINGS_S if kind == "recording" else _LONGEST_WAIT_S
+    return min(longest, _FIRST_WAIT_S * 2.0 ** max(0, min(attempts, 16) - 1))
 
 
 def work_on(job_id: JobId, services: PostcallServices) -> Outcome:
@@ -67,7 +68,7 @@ def _failed(job: Job, error: Exception, services: PostcallServices) -> Outcome:
     _log.warning("job %s (%s) failed at attempt %d: %s", job.job_id, job.kind, job.attempts, type(error).__name__)
     if not isinstance(error, CopilotError):
         _log.debug("job %s", job.job_id, exc_info=error)
-    retry_at = None if final else services.clock.now() + timedelta(seconds=retry_wait_s(job.attempts))
+    retry_at = None if final else services.clock.now() + timedelta(seconds=retry_wait_s(job.attempts, job.kind))
     try:
         services.outbox.fail(job.job_id, reason, retry_at=retry_at)
     except NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from copilot.api.context import FilePart
@@ -9,16 +10,19 @@ from copilot.assembly.interrupted import read_events
 from copilot.codec import to_json
 from copilot.domain.artifacts import ListeningCopy
 from copilot.domain.audio import CHANNELS, ChannelName
-from copilot.domain.errors import NotFound
+from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import CallStarted, Redacted
 from copilot.domain.ids import CallId, OrgId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from copilot.domain.artifacts import HiddenSpan
     from copilot.domain.ports.media import MediaStore
     from copilot.store.store import Store
     from streaming.recording.listening import Version
     from streaming.recording.reader import RecordingReader
+    from streaming.recording.sealing import RecoveredLeg
 
 Json = dict[str, Any]
 _SHOWN = ("channels", "sample_rate_hz", "duration_ms", "complete", "hidden")
@@ -92,6 +96,16 @@ class Recordings:
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:
         return self._reader(org_id, call_id).peaks(_channel(channel), buckets)
+
+
+def join_again(store: Store, recovered: Iterable[RecoveredLeg]) -> int:
+    """Queues a new listening copy for calls that had ended when part of their recording was found in a spool; how many. Blocking."""
+    queued = 0
+    for org_id, call_id in sorted({(leg.org_id, leg.call_id) for leg in recovered}):
+        with suppress(Conflict, NotFound):  # a call that runs gets its copy at its end; an erased one gets none
+            store.outbox.rerun(org_id, call_id, "recording")
+            queued += 1
+    return queued
 
 
 def _bounds(first: int | None, last: int | None, size: int) -> tuple[int, int]:

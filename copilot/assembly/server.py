@@ -21,7 +21,7 @@ from copilot.assembly import engines
 from copilot.assembly.erasure import Erasure
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
-from copilot.assembly.recordings import Recordings
+from copilot.assembly.recordings import Recordings, join_again
 from copilot.assembly.telephony import TelephoneSystems, page_calls
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
@@ -156,7 +156,8 @@ class Server:
         recorder = Recorder(RecorderConfig(spool_dir=self.settings.data_dir / "spool"), self.media)
         await recorder.start()
         try:
-            await recorder.recover(self.store.call_cipher)
+            recovered = await recorder.recover(self.store.call_cipher)
+            await asyncio.to_thread(join_again, self.store, recovered)
             yield recorder
         finally:
             await recorder.stop()

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from copilot.assembly.recordings import join_again
 from copilot.domain.audio import LegFormat, MediaGap
 from copilot.domain.errors import EngineError, NotFound
 from copilot.domain.events import ArtifactReady, UtteranceFinal
 from copilot.store.media import open_media
 from postcall.recording import PATIENT_ATTEMPTS
-from postcall.work import MOST_ATTEMPTS
+from postcall.work import MOST_ATTEMPTS, retry_wait_s
 from streaming.recording.listening import CopyReader, write_copies
 from streaming.recording.masking import PAD_MS
 from streaming.recording.reader import RecordingReader
-from streaming.recording.sealing import finish_leg
+from streaming.recording.sealing import RecoveredLeg, finish_leg, recover
 from streaming.recording.segment import ClearCipher, Segment, encode_index, segment_path, sidecar_path
 from streaming.telephony import g711
 from tests.fakes.recorded_call import AGENT, CUSTOMER, MARK, RecordedCall, card_number, frame, marked, record, speech
@@ -163,11 +164,41 @@ async def test_a_recording_that_is_not_sealed_is_waited_for_and_at_last_taken_as
     tries = 1
     while call.work() == ["retry"]:
         assert call.folders() == set()
-        call.clock.advance(60)
+        call.clock.advance(retry_wait_s(tries, "recording"))
         tries += 1
     assert tries == PATIENT_ATTEMPTS > MOST_ATTEMPTS
     assert not call.copy().complete
     assert call.copy().duration_ms == 2000
+
+
+async def test_what_a_dead_node_brings_back_is_joined_into_a_new_version(tmp_path):
+    call = RecordedCall(tmp_path)
+    opened = await call.begin((CUSTOMER,))
+    dead = call.node("dead")
+    await dead.start()
+    recording = dead.open(ORG, CALL, (CUSTOMER,), call.cipher())
+    await recording.write(frame(CUSTOMER, 0, speech(8 * 4500)))
+    await recording.flush()
+    (tmp_path / "dead").rename(tmp_path / "left behind")  # the process is gone, and with it what it had not sealed
+    await record(call.node("b"), call.cipher(), (CUSTOMER,), [frame(CUSTOMER, 8 * 5000, speech(8 * 2000))], part=2, start_ms=5000)
+    await call.end(opened)
+    while call.work() == ["retry"]:
+        call.clock.advance(300)
+    assert not call.heard("original")[8 * 4000 : 8 * 4400].any(), "half a second of it was never sealed"
+    recovered = recover(tmp_path / "left behind", call.media, lambda _org, _call: call.cipher())
+    assert join_again(call.store, recovered) == 1
+    assert call.work() == ["done"]
+    assert call.artifact().version == 2
+    assert np.abs(call.heard("original")[8 * 4000 : 8 * 4400]).max() > 3500
+    assert join_again(call.store, []) == 0
+
+
+async def test_a_call_that_still_runs_needs_no_second_job(tmp_path):
+    call = RecordedCall(tmp_path)
+    await call.begin((CUSTOMER,))
+    leg = RecoveredLeg(org_id=ORG, call_id=CALL, channel="customer", segments=1, duration_ms=1000)
+    assert join_again(call.store, [leg]) == 0
+    assert call.store.outbox.open_jobs() == []
 
 
 async def test_a_media_store_that_is_away_is_asked_again_and_nothing_half_is_left(tmp_path, monkeypatch):
