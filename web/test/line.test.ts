@@ -64,7 +64,7 @@ describe('the way to a call', () => {
     const b = new Bench();
     expect(b.do({ type: 'start', wish: { role: 'agent', language: 'en' } })).toEqual([{ type: 'open_source' }]);
     expect(b.line.phase).toBe('asking');
-    expect(b.do({ type: 'source_ready' })).toEqual([{ type: 'fetch_ticket', generation: b.g }]);
+    expect(b.do({ type: 'source_ready' })[0]).toEqual({ type: 'fetch_ticket', generation: b.g });
     b.do({ type: 'ticket', generation: b.g, ticket: 'abc', lifeMs: 30_000 });
     expect(b.effects[0]).toEqual({ type: 'open', generation: b.g, ticket: 'abc' });
     b.do({ type: 'opened', generation: b.g, heldFrom: 640 });
@@ -121,6 +121,17 @@ describe('the way to a call', () => {
     expect(b.line.problem).toBe(problem);
   });
 
+  it('a server that never answers is given up, first and later', () => {
+    const b = new Bench().start();
+    b.do({ type: 'timer', timer: 'greeting' });
+    expect(b.line.problem).toBe('network');
+    const again = new Bench().live();
+    again.closed(1006);
+    again.do({ type: 'timer', timer: 'retry' });
+    again.do({ type: 'timer', timer: 'greeting' });
+    expect(again.line.phase).toBe('waiting');
+  });
+
   it.each([
     [1013, 'full'],
     [1012, 'full'],
@@ -128,10 +139,17 @@ describe('the way to a call', () => {
     [4409, 'refused'],
   ] as const)('refused with %i: %s, in the server’s own words', (code, problem) => {
     const b = new Bench().start().open();
+    const { g } = b;
     b.server({ type: 'error', code, message: 'All 1 calls are in use: try again later.' });
-    b.closed(code, 'All 1 calls are in use');
-    expect(b.line).toMatchObject({ phase: 'failed', problem, detail: 'All 1 calls are in use: try again later.' });
     expect(b.did('close_source')).toBe(true);
+    b.do({ type: 'closed', generation: g, code, reason: 'All 1 calls are in use' });
+    expect(b.line).toMatchObject({ phase: 'failed', problem, detail: 'All 1 calls are in use: try again later.' });
+  });
+
+  it('refused by the close frame alone: the same, with its reason', () => {
+    const b = new Bench().start().open();
+    b.closed(1013, 'All 1 calls are in use');
+    expect(b.line).toMatchObject({ phase: 'failed', problem: 'full', detail: 'All 1 calls are in use' });
   });
 });
 

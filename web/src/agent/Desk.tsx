@@ -107,7 +107,7 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
     >
       <main id="main" class={`sidebar${ended ? ' after' : ''}`} data-testid={testid} data-call-id={state?.call.call_id}>
         {lead}
-        <CallBar model={model} state={state} now={now} />
+        <CallBar model={model} state={state} now={now} pills={state !== null || lead === undefined} />
         {state === null ? (
           idle
         ) : (
@@ -156,14 +156,15 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
   );
 }
 
-function CallBar({ model, state, now }: { model: AgentModel; state: CallState | null; now: number }) {
+function CallBar(props: { model: AgentModel; state: CallState | null; now: number; pills: boolean }) {
+  const { model, state, now, pills } = props;
   const app = useApp();
   const t = app.t.value;
   const connection = model.feed.connection.value;
   const conn = connectionState(connection.phase, connection.everOnline);
   const others = [...model.calls.value.values()].filter((c) => c.call.call_id !== state?.call.call_id);
-  const live = others.find((c) => c.call.phase === 'live');
-  const previous = others.filter((c) => c.call.phase === 'ended').at(-1);
+  const live = pills ? others.find((c) => c.call.phase === 'live') : undefined;
+  const previous = !pills ? undefined : others.filter((c) => c.call.phase === 'ended').at(-1);
   const elapsed =
     state === null
       ? 0

@@ -4,12 +4,13 @@ import { backoffMs } from './connection.ts';
 import type { Effect, Input, Line, Moment, Problem } from './linestate.ts';
 import { RATE_HZ } from './pcm.ts';
 
+/** Each step on the way to a call may take so long. */
 export const GREETING_MS = 10_000;
 /** The last finals are recognised and stored before the server says goodbye. */
 export const ENDING_MS = 20_000;
 export const PING_MS = 5_000;
 /** A ping unanswered for so long: the line is dead, whatever the socket says. */
-export const DEAD_MS = 10_000;
+export const DEAD_MS = 15_000;
 /** The server notices a line that went silent only after a while, and keeps the call from then on. */
 export const GIVE_UP_AFTER_MS = 60_000;
 /** Closes the socket without ending the call: a 1000 would be a goodbye. */
@@ -85,8 +86,7 @@ export function step(before: Line, input: Input, moment: Moment): { line: Line; 
     case 'ticket_failed':
       if (line.phase !== 'ticket') break;
       if (input.status === 401 || input.status === 403) fail(line, effects, 'session');
-      else if (line.callId === null) fail(line, effects, 'network');
-      else retry(line, effects, moment);
+      else noAnswer(line, effects, moment);
       break;
     case 'opened':
       if (line.phase !== 'opening') break;
@@ -107,6 +107,8 @@ export function step(before: Line, input: Input, moment: Moment): { line: Line; 
       break;
     case 'timer':
       if (input.timer === 'retry' && line.phase === 'waiting') askForTicket(line, effects);
+      else if (input.timer === 'greeting' && (line.phase === 'ticket' || line.phase === 'checking'))
+        noAnswer(line, effects, moment);
       else if (input.timer === 'greeting' && (line.phase === 'opening' || line.phase === 'greeting')) {
         effects.push({ type: 'close', code: DROP });
         dropped(line, effects, moment);
@@ -149,6 +151,13 @@ function askForTicket(line: Line, effects: Effect[]): void {
   line.generation += 1;
   line.phase = 'ticket';
   effects.push({ type: 'fetch_ticket', generation: line.generation });
+  effects.push({ type: 'set_timer', timer: 'greeting', ms: GREETING_MS });
+}
+
+/** The server itself does not answer. */
+function noAnswer(line: Line, effects: Effect[], moment: Moment): void {
+  if (line.callId === null) fail(line, effects, 'network');
+  else retry(line, effects, moment);
 }
 
 function greeting(line: Line): object {
@@ -170,10 +179,11 @@ interface Answer {
   call_id?: string;
   expected_offset_bytes?: number;
   resume_window_ms?: number;
+  code?: number;
   message?: string;
 }
 
-function receive(line: Line, effects: Effect[], text: string, { now }: Moment): void {
+function receive(line: Line, effects: Effect[], text: string, moment: Moment): void {
   let answer: Answer;
   try {
     answer = JSON.parse(text) as Answer;
@@ -191,7 +201,7 @@ function receive(line: Line, effects: Effect[], text: string, { now }: Moment): 
       line.lateTicket = false;
       line.ticket = { text: '', until: 0 };
       line.pingedAt = null;
-      line.nextPingAt = now + PING_MS;
+      line.nextPingAt = moment.now + PING_MS;
       if (line.problem !== 'device_lost') line.problem = null;
       effects.push({ type: 'clear_timer', timer: 'greeting' });
       effects.push({ type: 'flow', offered: line.offered, heard: answer.expected_offset_bytes ?? 0 });
@@ -201,7 +211,8 @@ function receive(line: Line, effects: Effect[], text: string, { now }: Moment): 
       line.pingedAt = null;
       break;
     case 'error':
-      line.detail = answer.message ?? '';
+      // Its close frame says the same, and may come late or never.
+      closed(line, effects, answer.code ?? 1011, answer.message ?? '', moment);
       break;
     case 'stopped':
       over(line, effects);
@@ -215,7 +226,7 @@ function closed(line: Line, effects: Effect[], code: number, reason: string, mom
     over(line, effects);
     return;
   }
-  if (line.detail === '') line.detail = reason;
+  line.detail = reason;
   const first = line.callId === null;
   if (code === 1000) over(line, effects);
   else if (code === 1012) fail(line, effects, first ? 'full' : 'restart');
@@ -245,6 +256,7 @@ function dropped(line: Line, effects: Effect[], moment: Moment): void {
   line.generation += 1;
   line.phase = 'checking';
   effects.push({ type: 'check', generation: line.generation });
+  effects.push({ type: 'set_timer', timer: 'greeting', ms: GREETING_MS });
 }
 
 function retry(line: Line, effects: Effect[], { now, random }: Moment): void {

@@ -48,6 +48,7 @@ export function LineBar({ phone, devices, deviceId, onDevice }: Props) {
               ref={main}
               data-testid="try-pause"
               title="Alt+M"
+              aria-keyshortcuts="Alt+M"
               onClick={() => phone.input({ type: line.paused ? 'go_on' : 'pause' })}
             >
               <Icon name={line.paused ? 'microphone' : 'pause'} size={14} />
@@ -58,6 +59,7 @@ export function LineBar({ phone, devices, deviceId, onDevice }: Props) {
               class="end"
               data-testid="try-end"
               title="Alt+Shift+M"
+              aria-keyshortcuts="Alt+Shift+M"
               onClick={() => phone.input({ type: 'end' })}
             >
               {t('try.end')}

@@ -129,6 +129,7 @@ export function Setup({ phone, choice, setChoice, devices, onStart }: Props) {
             type="submit"
             class="primary big"
             data-testid="try-start"
+            aria-keyshortcuts="Alt+M"
             aria-disabled={waiting}
             disabled={choice.kind === 'file' && choice.file === null}
           >

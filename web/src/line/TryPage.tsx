@@ -1,5 +1,5 @@
 // Try it: a person's own voice as a call, with the agent's sidebar beside it.
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { connectionState, Desk } from '../agent/Desk.tsx';
 import { AgentModel } from '../agent/model.ts';
 import { busy } from '../core/line.ts';
@@ -87,11 +87,14 @@ function Talk({ url }: { url: string }) {
   const line = phone.line.value;
   const { callId } = line;
 
-  const start = useCallback((): void => {
+  const start = (): void => {
     const { kind, deviceId, file, role, language } = choice;
     if (kind === 'file' && file === null) return;
     phone.start({ role, language }, kind === 'file' && file !== null ? soundFile(file) : microphone(deviceId), url);
-  }, [phone, choice, url]);
+  };
+  // Effects run some time after the screen has changed: a key that comes in between means what is on the screen.
+  const latest = useRef(start);
+  latest.current = start;
 
   const pick = (deviceId: string): void => {
     setChoice((before) => ({ ...before, deviceId }));
@@ -128,12 +131,12 @@ function Talk({ url }: { url: string }) {
       if (!e.altKey || e.ctrlKey || e.metaKey || e.code !== 'KeyM' || e.repeat) return;
       e.preventDefault();
       if (e.shiftKey) phone.input({ type: 'end' });
-      else if (!busy(line)) start();
-      else phone.input({ type: line.paused ? 'go_on' : 'pause' });
+      else if (!busy(phone.line.value)) latest.current();
+      else phone.input({ type: phone.line.value.paused ? 'go_on' : 'pause' });
     };
     document.addEventListener('keydown', onKey);
     return () => document.removeEventListener('keydown', onKey);
-  }, [phone, line, start]);
+  }, [phone]);
 
   const feed = model.feed.connection.value;
   const online = connectionState(feed.phase, feed.everOnline);
