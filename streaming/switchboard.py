@@ -170,6 +170,8 @@ class Switchboard:
             raise Conflict("A call with this id is live already; the second connection was refused and the first is not affected.")
         live = sum(call.integration.name == integration.name for call in self.calls.values()) + self._opening[integration.name]
         if live >= integration.max_calls:
+            if integration.agent:
+                raise Overloaded("You are in a call in another window already: end it, then start this one.")
             raise Overloaded(f"All {integration.max_calls} calls of this integration are in use: try again later.")
         self._opening[integration.name] += 1
         try:

@@ -210,7 +210,7 @@ def test_one_call_at_once_is_said_in_words(
     second.get_by_test_id("try-start").click()
     problem = second.get_by_test_id("try-problem")
     expect(problem).to_have_attribute("data-problem", "full", timeout=SLOW)
-    expect(problem).to_contain_text("All 1 calls")
+    expect(problem).to_contain_text("in another window")
     shoot(second, "try-8-full")
     expect(line(first)).to_have_attribute("data-state", "live")
     # Who leaves the page ends the call, and makes room.

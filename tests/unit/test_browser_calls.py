@@ -115,7 +115,9 @@ async def test_the_call_is_its_users_whatever_the_page_says(bench):
         assert handle.start.metadata["agent"] == "lin"
         assert (handle.integration.org_id, handle.integration.name) == ("org", "browser:u-lin")
         async with page(bench, "t-lin-2") as second:
-            assert (await begun(second))["type"] == "error", "one call at once for each person"
+            refused = await begun(second)
+            assert refused["code"] == 1013, "one call at once for each person"
+            assert "another window" in refused["message"]
         async with page(bench, "t-zhou") as other:
             refused = await begun(other, resume=True, call_id=answer["call_id"])
             assert refused.get("call_id") != answer["call_id"], "nobody resumes another person's call"
