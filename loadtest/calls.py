@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from copilot.cli.play import announce
 from loadtest.feed_client import FeedClient
@@ -77,10 +80,10 @@ async def events_until(client: FeedClient, call_id: str, done: Any, timeout_s: f
     """The call's events as soon as ``done(events)`` is true. Fails with what there was."""
     async with asyncio.timeout(timeout_s):
         while True:
-            answer = await client.http.get(f"/calls/{call_id}/events", params={"limit": 5000})
-            if answer.status_code == 200:
-                events = [item["event"] for item in answer.json()["events"]]
-                if done(events):
+            with contextlib.suppress(httpx.TimeoutException):  # a machine may be too busy to answer in time: asked again
+                answer = await client.http.get(f"/calls/{call_id}/events", params={"limit": 5000})
+                events = [item["event"] for item in answer.json()["events"]] if answer.status_code == 200 else []
+                if answer.status_code == 200 and done(events):
                     return events
             await asyncio.sleep(0.2)
 

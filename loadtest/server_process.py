@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -22,6 +23,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 _MANY = "import json, sys; from copilot.cli.main import app; [app(line, standalone_mode=False) for line in json.loads(sys.argv[1])]"
 BANK = ROOT / "kb" / "samples" / "bank"
+_PORTS = range(20_000, 32_000)
 _SECRET_ENV = "PANGTING_TEST_AUDIOHOOK_SECRET"
 _NEEDS: dict[str, dict[str, list[str]]] = {
     "asterisk": {"legs": ["customer", "agent"]},
@@ -36,8 +38,13 @@ class ServerFailed(RuntimeError):
 
 
 def free_port(preferred: int = 0) -> int:
-    """``preferred`` if nothing listens there, else any free port of the loopback address."""
-    for port in (preferred, 0):
+    """``preferred`` if nothing listens there, else any free port of the loopback address.
+
+    Not one of those that the system gives to outgoing connections: until a server listens there it might be taken.
+    """
+    for port in (preferred, *random.sample(_PORTS, 50)):
+        if not port:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from copilot.domain.audio import LegFormat, MediaFrame
 from copilot.domain.errors import EngineError, InvalidInput
+from streaming.audio.leg import LegAudio
 from streaming.batch import transcribe_file
 from tests.fakes.tone_speech import ToneRecognizer, ToneVad, silence, tone
 
@@ -34,6 +36,40 @@ def test_two_channels_are_kept_apart(tmp_path):
     first, second = transcribe_file(write(tmp_path / "a.wav", left, right), ToneRecognizer(), ToneVadModel(), workers=2)
     assert (first.channel, [final.text for final in first.finals]) == ("customer", ["春夏秋"])
     assert (second.channel, [final.text for final in second.finals]) == ("agent", ["东南西"])
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_a_file_is_resampled_as_a_live_leg_is(tmp_path, rate):
+    """Else a doubtful beginning of speech lies elsewhere in the file's transcript than in the call's."""
+    noise = np.random.default_rng(rate).integers(-20_000, 20_000, (rate * 21 // 2 + 7, 2)).astype("<i2")
+    heard = [[], []]
+
+    class Listening(ToneVad):
+        def __init__(self, windows):
+            super().__init__()
+            self._windows = windows
+
+        def __call__(self, window):
+            self._windows.append(window)
+            return 0.0
+
+    class Model:
+        sides = iter(heard)
+
+        def stream(self):
+            return Listening(next(self.sides))
+
+    transcribe_file(write(tmp_path / "a.wav", *(side.tobytes() for side in noise.T), rate=rate), ToneRecognizer(), Model())
+    for index, windows in enumerate(heard):
+        leg = LegAudio(LegFormat(channel="customer", encoding="pcm_s16le", sample_rate_hz=rate))
+        chunks = []
+        for at in range(0, len(noise), rate // 50):
+            payload = noise[at : at + rate // 50, index].tobytes()
+            chunks += leg.receive(MediaFrame(channel="customer", start_sample=at, payload=payload))
+        live = np.frombuffer(b"".join(chunk.pcm16 for chunk in [*chunks, *leg.flush()]), "<i2")
+        file = np.round(np.concatenate(windows) * 32768).astype(int)
+        assert len(live) - 512 < len(file) <= len(live)
+        assert np.array_equal(file, live[: len(file)])
 
 
 def test_no_partials_and_one_decode_an_utterance(tmp_path):
