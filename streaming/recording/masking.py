@@ -18,7 +18,7 @@ from copilot.domain.audio import ChannelName
 from copilot.domain.events import CallEnded, Degraded, EventEnvelope, MediaGapRecorded, Redacted, UtteranceFinal
 
 PAD_MS = 150
-"""Hidden on both sides of a span: word times of recognition are that uncertain."""
+"""Hidden on both sides of a span at least: word times of recognition are that uncertain."""
 FOREVER_MS = 2**53
 """The end of a span that goes on to the end of the recording."""
 _TOKEN = re.compile(r"【[^【】]{1,16}】")
@@ -82,14 +82,19 @@ def _said(final: UtteranceFinal, *, rewritten: bool) -> list[HiddenSpan]:
     tokens = _TOKEN.findall(final.text)
     if not tokens and not rewritten:
         return []
-    words = [word for word in final.words if _TOKEN.search(word.text)]
+    first, last = max(0, final.start_ms - PAD_MS), final.end_ms + PAD_MS
+    words = final.words
     if not tokens or [token for word in words for token in _TOKEN.findall(word.text)] != tokens:
-        return [_padded(final.start_ms, final.end_ms)]
-    return [_padded(word.start_ms, word.end_ms) for word in words]
-
-
-def _padded(start_ms: int, end_ms: int) -> HiddenSpan:
-    return HiddenSpan(start_ms=max(0, start_ms - PAD_MS), end_ms=max(start_ms, end_ms) + PAD_MS)
+        return [HiddenSpan(start_ms=first, end_ms=last)]
+    spans = []
+    for index, word in enumerate(words):
+        if _TOKEN.search(word.text):
+            # What no word claims beside a token may still be a piece of it: that goes too, up to the next word or the end of the line.
+            before = words[index - 1].end_ms if index else first
+            after = words[index + 1].start_ms if index + 1 < len(words) else last
+            start_ms, end_ms = min(before, word.start_ms - PAD_MS), max(after, word.start_ms + PAD_MS, word.end_ms + PAD_MS)
+            spans.append(HiddenSpan(start_ms=max(0, start_ms), end_ms=end_ms))
+    return spans
 
 
 def merged(spans: Iterable[HiddenSpan]) -> tuple[HiddenSpan, ...]:

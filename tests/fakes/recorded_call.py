@@ -133,12 +133,13 @@ def card_number(start_ms: int, end_ms: int) -> UtteranceFinal:
         utterance_id="customer-1",
         channel="customer",
         start_ms=start_ms - 700,
-        end_ms=end_ms + 100,
+        end_ms=end_ms + 700,
         language="zh",
         confidence=0.9,
-        text="卡号是【卡号#1】",
+        text="卡号是【卡号#1】对",
         words=(
             Word(text="卡号是", start_ms=start_ms - 600, end_ms=start_ms - 100, confidence=1.0),
             Word(text="【卡号#1】", start_ms=start_ms, end_ms=end_ms, confidence=1.0),
+            Word(text="对", start_ms=end_ms + 100, end_ms=end_ms + 600, confidence=1.0),
         ),
     )

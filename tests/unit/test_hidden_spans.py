@@ -55,6 +55,15 @@ def test_a_masked_word_is_hidden_with_its_padding_and_nothing_else_is() -> None:
     assert spans(final("您好", 0, 900, (word("您好", 0, 900),)), END) == []
 
 
+def test_what_no_word_claims_beside_a_token_goes_with_it() -> None:
+    words = (word("尾号", 1000, 1400), word("【尾号#1】", 1900, 2600), word("的卡", 3300, 3800))
+    assert spans(final("尾号【尾号#1】的卡", 900, 4000, words), END) == [(1400, 3300)]
+    alone = (word("【尾号#1】", 1900, 2600),)
+    assert spans(final("【尾号#1】", 900, 4000, alone), END) == [(900 - PAD_MS, 4000 + PAD_MS)]
+    late = (word("是", 1000, 1900), word("【尾号#1】", 1900, 4100))
+    assert spans(final("是【尾号#1】", 900, 4000, late), END) == [(1900 - PAD_MS, 4100 + PAD_MS)]
+
+
 def test_what_the_masker_itself_leaves_in_a_final_is_enough() -> None:
     digits = [word(digit, 2000 + 200 * n, 2180 + 200 * n) for n, digit in enumerate("13900005678")]
     said = TranscriptFinal(
@@ -68,7 +77,7 @@ def test_what_the_masker_itself_leaves_in_a_final_is_enough() -> None:
         words=(*(word(char, 1000 + 100 * n, 1090 + 100 * n) for n, char in enumerate("我的手机号是")), *digits),
     )
     masked, _ = Masker().final(said)
-    assert spans(final(masked.text, 900, 5000, masked.words), END) == [(2000 - PAD_MS, 4180 + PAD_MS)]
+    assert spans(final(masked.text, 900, 5000, masked.words), END) == [(min(1590, 2000 - PAD_MS), 5000 + PAD_MS)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ def test_an_utterance_whose_words_do_not_say_where_is_hidden_whole(words: tuple[
 
 def test_a_span_before_the_beginning_begins_there_and_touching_spans_are_one() -> None:
     words = (word("【姓名#1】", 50, 400), word("【卡号#1】", 600, 900))
-    assert spans(final("【姓名#1】【卡号#1】", 0, 1000, words), END) == [(0, 900 + PAD_MS)]
+    assert spans(final("【姓名#1】【卡号#1】", 0, 1000, words), END) == [(0, 1000 + PAD_MS)]
 
 
 def test_pii_found_late_is_hidden_too() -> None:

@@ -191,6 +191,7 @@ async def test_what_a_dead_node_brings_back_is_joined_into_a_new_version(tmp_pat
     assert call.artifact().version == 2
     assert np.abs(call.heard("original")[8 * 4000 : 8 * 4400]).max() > 3500
     assert join_again(call.store, []) == 0
+    await dead.stop()
 
 
 async def test_a_call_that_still_runs_needs_no_second_job(tmp_path):

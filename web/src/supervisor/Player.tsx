@@ -191,7 +191,7 @@ export function Player({ callId, recording, state, onTime, onLost, handle }: Pro
     const from = resumeAt.current;
     if (from === null) return;
     el.currentTime = from.ms / 1000;
-    if (from.play) void el.play();
+    if (from.play) el.play().catch(() => setPlaying(false));
   };
 
   return (
