@@ -17,7 +17,7 @@ import rjieba
 import tantivy
 from pypinyin import Style, lazy_pinyin
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 
 _TOKEN = re.compile(r"【[^】]*】")
 _HAN = re.compile(r"[㐀-鿿]+")
@@ -38,7 +38,7 @@ _EN_STOP_TEXT = (
 )
 _ZH_STOP = frozenset(_ZH_STOP_TEXT.split())
 _EN_STOP = frozenset(_EN_STOP_TEXT.split())
-_FOLD_INITIAL = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"))
+_FOLD_INITIAL = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("l", "n"), ("f", "h"))
 _FOLD_FINAL = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 
 
@@ -94,7 +94,7 @@ def pinyin_bigrams(run: str) -> list[str]:
 
 
 def fold_syllable(syllable: str) -> str:
-    """zh/z, ch/c, sh/s, l/n, ang/an, eng/en and ing/in are one sound each: what narrow-band speech and many accents do not tell apart."""
+    """zh/z, ch/c, sh/s, l/n, f/h, ang/an, eng/en, ing/in: one sound each. Narrow-band speech and many accents do not tell them apart."""
     for long, short in _FOLD_INITIAL:
         if syllable.startswith(long):
             syllable = short + syllable[len(long) :]

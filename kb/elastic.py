@@ -132,7 +132,7 @@ class ElasticEngine:
             self._client.indices.refresh(index=index)
             for batch in _batches([*changed, *gone], 500):
                 self._client.delete_by_query(index=index, query={"terms": {"article": batch}}, conflicts="proceed")
-        bulk(self._client, self._documents(index, list(changed.values()), progress), chunk_size=200, refresh=False)
+        written, _ = bulk(self._client, self._documents(index, list(changed.values()), progress), chunk_size=200, refresh=False)
         self._client.indices.refresh(index=index)
         passages = int(self._client.count(index=index, query={"term": {"kind": "passage"}})["count"])
         state = {
@@ -152,7 +152,7 @@ class ElasticEngine:
             raise Conflict(f"Another process wrote the index {self._alias} meanwhile; run it again.") from error
         if fresh:
             self._point_at(index)
-        return SyncReport(added=len(changed), removed=len(gone), unchanged=unchanged, rebuilt=why, passages=passages)
+        return SyncReport(added=len(changed), removed=len(gone), unchanged=unchanged, rebuilt=why, passages=passages, written=int(written))
 
     def _documents(self, index: str, articles: Sequence[Article], progress: Progress | None) -> Iterator[dict[str, Any]]:
         found = [entry for article in articles for entry in entries(article)]

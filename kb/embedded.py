@@ -173,7 +173,9 @@ class EmbeddedEngine:
         with self._swap:
             self._generation = generation
         self._remove_others(path)
-        return SyncReport(added=report.added, removed=report.removed, unchanged=report.unchanged, rebuilt=why, passages=count)
+        return SyncReport(
+            added=report.added, removed=report.removed, unchanged=report.unchanged, rebuilt=why, passages=count, written=total
+        )
 
     def _write_shelf(
         self, target: Path, old: _Shelf | None, old_path: Path | None, fresh: Sequence[Entry], dropped: set[str], progress: Progress

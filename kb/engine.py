@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -38,13 +38,17 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What a synchronisation did, in articles (one in two languages counts twice). ``rebuilt``: why all was built anew, or empty."""
+    """What a synchronisation did, in articles (one in two languages counts twice). ``rebuilt``: why all was built anew, or empty.
+
+    ``passages``: how many the index holds now; ``written``: how many of them were analysed, embedded and written by this run.
+    """
 
     added: int = 0
     removed: int = 0
     unchanged: int = 0
     rebuilt: str = ""
-    passages: int = field(default=0)
+    passages: int = 0
+    written: int = 0
 
 
 class SearchEngine(Protocol):

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from copilot.domain.errors import InvalidInput
-from copilot.domain.knowledge import Query
+from copilot.domain.knowledge import Hit, Query
 from copilot.domain.ports.knowledge import KnowledgeSearch
-from kb.measures import DEPTH, RANKING, Estimate, area_estimate, bootstrap, gains, paired_bootstrap
+from kb.measures import DEPTH, RANKING, Estimate, area_estimate, bootstrap, calibration_error, gains, paired_bootstrap, ratio_estimate
 from kb.noise import Noise, noisy
 
 ALL_FIELDS = "all"
 CLEAN = "none"
+WITHOUT = "without "
+"""Begins the name of a variant without a field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,8 @@ class Variant:
     """The queries under one noise (or ``none``), searched with some of the fields (or ``all``).
 
     ``against_clean``: difference to the same fields without noise; ``against_all``: to all fields under the same noise; both query by
-    query, and empty for the variant that would be compared with itself.
+    query, and empty for the variant that would be compared with itself. ``loss_kept``: of a variant without a field under noise, the
+    share of its loss against its own clean figures that is left when the field is there (0.5: it halves the loss), if that has a meaning.
     """
 
     noise: str
@@ -50,6 +53,7 @@ class Variant:
     metrics: Mapping[str, Estimate]
     against_clean: Mapping[str, Estimate] = field(default_factory=dict)
     against_all: Mapping[str, Estimate] = field(default_factory=dict)
+    loss_kept: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +92,6 @@ def read_queries(path: Path) -> list[LabelledQuery]:
 def language_of(text: str) -> str:
     """``zh`` if the text has a Han character, else ``en``."""
     return "zh" if any("㐀" <= character <= "鿿" for character in text) else "en"
-
-
-def ablations(weights: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Name → weights: all of them, each field's weight alone set to zero, and each field by itself."""
-    used = [name for name, weight in weights.items() if weight]
-    return {
-        ALL_FIELDS: dict(weights),
-        **{f"without {name}": {**weights, name: 0.0} for name in used if len(used) > 1},
-        **{f"only {name}": {other: float(other == name) for other in weights} for name in used if len(used) > 1},
-    }
 
 
 def evaluate(
@@ -139,6 +133,7 @@ def evaluate(
                 metrics=_metrics(run, with_area=name == ALL_FIELDS),
                 against_clean=_differences(run, runs[CLEAN, name]) if noise != CLEAN else {},
                 against_all=_differences(run, runs[noise, ALL_FIELDS]) if name != ALL_FIELDS else {},
+                loss_kept=_loss_kept(runs, noise, name) if noise != CLEAN and name.startswith(WITHOUT) else {},
             )
             for (noise, name), run in runs.items()
         )
@@ -160,6 +155,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
                 "metrics": _estimates_json(variant.metrics),
                 "against_clean": _estimates_json(variant.against_clean),
                 "against_all": _estimates_json(variant.against_all),
+                "loss_kept": _estimates_json(variant.loss_kept),
             }
             for variant in evaluation.variants
         ],
@@ -176,15 +172,22 @@ class _Run:
         self.gains: dict[str, list[float]] = {name: [] for name in RANKING}
         self.sure: list[float] = []
         self.unsure: list[float] = []
+        self.offered: list[float] = []
+        self.offered_wrongly: list[float] = []
+        self.right: list[bool] = []
         self.misses: list[Miss] = []
 
-    def add(self, query: LabelledQuery, found: Sequence[tuple[str, float]]) -> None:
-        confidence = found[0][1] if found else 0.0
+    def add(self, query: LabelledQuery, found: Sequence[Hit]) -> None:
+        confidence = found[0].confidence if found else 0.0
+        fits = float(bool(found) and found[0].fits)
         if not query.article_ids:
             self.unsure.append(confidence)
+            self.offered_wrongly.append(fits)
             return
         self.sure.append(confidence)
-        names = [name for name, _ in found]
+        self.offered.append(fits)
+        names = [hit.article.article_id for hit in found]
+        self.right.append(bool(names) and names[0] in query.article_ids)
         for measure, value in gains(names, query.article_ids).items():
             self.gains[measure].append(value)
         rank = next((place for place, name in enumerate(names, 1) if name in query.article_ids), 0)
@@ -192,15 +195,39 @@ class _Run:
             self.misses.append(Miss(query=query.text, expected=query.article_ids, first=names[0] if names else "", rank=rank))
 
 
-def _found(search: KnowledgeSearch, text: str, language: str) -> list[tuple[str, float]]:
-    """(article id, confidence), best first."""
-    return [(hit.article.article_id, hit.confidence) for hit in search.search(Query(text=text, language=language, top_k=DEPTH))]
+def _found(search: KnowledgeSearch, text: str, language: str) -> Sequence[Hit]:
+    return search.search(Query(text=text, language=language, top_k=DEPTH))
 
 
 def _metrics(run: _Run, *, with_area: bool) -> dict[str, Estimate]:
-    """``answerability_auc`` only with unanswerable queries, and with all fields: the confidence is calibrated for those."""
+    """Answerability only with unanswerable queries, and with all fields: the confidence is calibrated for those."""
     found = {name: bootstrap(values) for name, values in run.gains.items()}
-    return {**found, "answerability_auc": area_estimate(run.sure, run.unsure)} if with_area and run.unsure else found
+    if not with_area or not run.unsure:
+        return found
+    sure, right = [*run.sure, *run.unsure], [*run.right, *(False for _ in run.unsure)]
+    distance = round(calibration_error(sure, right), 4)
+    return {
+        **found,
+        "answerability_auc": area_estimate(run.sure, run.unsure),
+        "offered": bootstrap(run.offered),
+        "offered_wrongly": bootstrap(run.offered_wrongly),
+        "brier": bootstrap([(value - float(truth)) ** 2 for value, truth in zip(sure, right, strict=True)]),
+        # A resampled calibration error is greater than the one it resamples, so it has no interval of use.
+        "calibration_error": Estimate(value=distance, low=distance, high=distance),
+    }
+
+
+def _loss_kept(runs: Mapping[tuple[str, str], _Run], noise: str, name: str) -> dict[str, Estimate]:
+    kept = {}
+    for measure in ("mrr", "recall@5"):
+        whole, part = (
+            [clean - heard for clean, heard in zip(runs[CLEAN, one].gains[measure], runs[noise, one].gains[measure], strict=True)]
+            for one in (ALL_FIELDS, name)
+        )
+        estimate = ratio_estimate(whole, part)
+        if estimate is not None:
+            kept[measure] = estimate
+    return kept
 
 
 def _differences(run: _Run, reference: _Run) -> dict[str, Estimate]:

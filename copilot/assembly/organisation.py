@@ -44,14 +44,15 @@ class Organisation:
         self._lock = threading.Lock()
 
     def stale(self) -> bool:
-        """True if the store has changed since the last refresh."""
-        return self.articles.watermark() != self._watermark
+        """True if articles or ranking have changed in the store since the last refresh."""
+        return self.articles.watermark() != self._watermark or self.knowledge.has_newer_ranking(self.articles)
 
     def refresh(self) -> None:
         """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete."""
         with self._lock:
             watermark = self.articles.watermark()
             published: Sequence[Article] = self.articles.published()
+            self.knowledge.take_ranking(self.articles)
             report = self.knowledge.load(published, watermark)
             pack = self.articles.pack("intents")
             if pack is not None:

@@ -65,13 +65,14 @@ class KnowledgeDesk:
 
     def evaluate(self, queries: Sequence[Path], noises: Sequence[str], seed: int, ablation: bool, progress: Progress) -> Json:
         """The queries of all files as one set. ``noises``: such as ``homophone:0.2``. Raises InvalidInput."""
-        from kb.evaluation import ablations, evaluate, evaluation_json, read_queries
+        from kb.evaluation import evaluate, evaluation_json, read_queries
         from kb.noise import parse_noise
+        from kb.ranking import ablations
 
         chosen = [parse_noise(noise) for noise in dict.fromkeys(noises)]
         labelled = [query for path in queries for query in read_queries(path)]
         self._refresh()
-        fields = {name: self._knowledge.weighted(weights) for name, weights in ablations(self._knowledge.weights).items()}
+        fields = {name: self._knowledge.ranked_by(ranking) for name, ranking in ablations(self._knowledge.ranking).items()}
         return evaluation_json(
             evaluate(
                 self._knowledge,
@@ -82,6 +83,23 @@ class KnowledgeDesk:
                 fields=fields if ablation else None,
             )
         )
+
+    def tune(self, queries: Sequence[Path], noises: Sequence[str], seed: int, keep: bool, progress: Progress) -> Json:
+        """Fits the ranking to the queries of all files, with these noises too; ``keep`` stores it. Raises InvalidInput."""
+        from kb.evaluation import read_queries
+        from kb.noise import parse_noise
+        from kb.ranking import PACK, ranking_text
+        from kb.tuning import fit, observe, tuning_json
+
+        chosen = [parse_noise(noise) for noise in dict.fromkeys(noises)]
+        labelled = [query for path in queries for query in read_queries(path)]
+        self._refresh()
+        readings = observe(self._knowledge, labelled, chosen, seed, lambda done, total: progress(done, total, "queries"))
+        ranking, reports = fit(readings, self._knowledge.ranking, self._knowledge.embedder_identity)
+        if keep and reports:
+            self._articles.put_pack(PACK, "*", ranking_text(ranking))
+            self._knowledge.take_ranking(self._articles)
+        return tuning_json(ranking, reports, kept=keep and bool(reports))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The report of ``pangting kb eval`` for people."""
+"""The reports of ``pangting kb eval`` and ``pangting kb tune`` for people."""
 
 from __future__ import annotations
 
@@ -24,6 +24,35 @@ def evaluation_lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"{variant['noise']:<20} {variant['fields']:<16} {values}  "
             f"{_difference(variant['against_clean'])}  {_difference(variant['against_all'])}".rstrip()
         )
+    kept = [(variant, variant["loss_kept"]["mrr"]) for variant in report["variants"] if "mrr" in variant["loss_kept"]]
+    if kept:
+        yield ""
+        yield "Loss of MRR under noise with all fields, as a share of the loss without one:"
+    for variant, share in kept:
+        yield f"{variant['noise']:<20} {variant['fields']:<16} {share['value']:>8.2f}  [{share['low']:.2f}, {share['high']:.2f}]"
+
+
+def tuning_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """From the JSON form."""
+    if not report["languages"]:
+        yield "Too few queries with an answer in any language; nothing was fitted."
+    for one in report["languages"]:
+        size = f"{one['queries']} queries ({one['readings']} readings with noise)"
+        yield f"{one['language']}: {size}, {one['unanswerable']} without an answer"
+        for label, key in (("before", "before"), ("fitted", "after"), ("cross-validated", "cross_validated")):
+            yield f"  {label:<17} " + "  ".join(f"{name} {value['value']:.3f}" for name, value in one[key].items())
+        gain = one["gain"]
+        yield f"  {'gain in MRR':<17} {gain['value']:+.3f}  [{gain['low']:+.3f}, {gain['high']:+.3f}], cross-validated by article"
+        if not one["adopted"]:
+            yield "  The weights stay as they were: cross-validated, the fitted ones were worse."
+        yield f"  {'weights':<17} " + "  ".join(f"{name} {weight:g}" for name, weight in one["weights"].items())
+        area = one["answerability_auc"]
+        if area is None:
+            yield "  No queries without an answer: confidence and the bar for nothing fits stay as they were."
+        else:
+            interval = f"[{area['low']:.3f}, {area['high']:.3f}]"
+            yield f"  {'nothing fits':<17} below confidence {one['threshold']:.2f}; AUC {area['value']:.3f} {interval}"
+    yield "Stored; running servers rank so within a second." if report["kept"] else "Not stored."
 
 
 def _difference(estimates: Mapping[str, Mapping[str, float]]) -> str:

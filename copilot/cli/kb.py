@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from copilot.cli.evaluations import evaluation_lines
+from copilot.cli.evaluations import evaluation_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_json, settings_of
 
@@ -106,4 +106,41 @@ def eval(  # noqa: A001
         print_json(result)
     else:
         for line in evaluation_lines(result):
+            typer.echo(line)
+
+
+@app.command()
+def tune(
+    context: typer.Context,
+    queries: Annotated[
+        list[Path],
+        typer.Option("--queries", help="JSONL as for kb eval, of queries that will not be used to judge; with some that nothing answers."),
+    ],
+    noise: Annotated[
+        list[str] | None, typer.Option(help="Fit also to queries with this noise, as for kb eval (default: mixed:0.2).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report only; store nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Fit to labelled queries how the knowledge base ranks and when nothing fits; kept in the store, for every node and either engine."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from copilot.assembly import open_knowledge
+
+    for path in queries:
+        existing(path)
+    console = Console(stderr=True)
+    with open_knowledge(settings_of(context)) as desk, Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("queries", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        result = desk.tune(queries, noise or ["mixed:0.2"], seed, not dry_run, show)
+    if json_:
+        print_json(result)
+    else:
+        for line in tuning_lines(result):
             typer.echo(line)

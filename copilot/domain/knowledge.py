@@ -79,13 +79,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """One article found, by its best passage. ``scores`` per ranker explain ``score``; ``confidence`` in [0, 1] is that it answers."""
+    """One article found, by its best passage. ``scores`` per ranker explain ``score``.
+
+    ``confidence`` in [0, 1] is that it answers; ``fits`` is false below the bar of this knowledge base, and then it must not be offered.
+    """
 
     article: Article
     passage: Passage
     score: float
     confidence: float
     scores: Mapping[str, float] = field(default_factory=dict)
+    fits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class Guard:
 
     def consider(self, hits: Sequence[Hit], *, customer_turn: int, at_ms: int, sure_of_need: bool = True) -> Offer | None:
         """The card worth showing, or None: too unsure, shown lately, or no better than the card of this turn."""
-        good = [hit for hit in hits if hit.confidence >= self.policy.min_confidence]
+        good = [hit for hit in hits if hit.fits and hit.confidence >= self.policy.min_confidence]
         if not good:
             return None
         best = good[0]

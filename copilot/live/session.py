@@ -194,7 +194,7 @@ class LiveSession:
         elif (
             # What the customer adds to a need that is known already is no new question.
             (new or is_question(asked.text))
-            and not any(hit.confidence >= self.policy.min_confidence for hit in found.hits)
+            and not any(hit.fits and hit.confidence >= self.policy.min_confidence for hit in found.hits)
             and self.guard.may_say_nothing(customer_turn=asked.customer_turn)
         ):
             nothing = suggest.nothing(

@@ -16,6 +16,7 @@ from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article, Query
 from kb.analysis import analyse
 from kb.engine import SearchEngine
+from kb.ranking import ablations
 from kb.service import KnowledgeBase
 from tests.fakes.gram_embedder import GramEmbedder
 
@@ -120,6 +121,35 @@ def test_homophones_are_found(make: Make) -> None:
     assert found.scores["bigrams"] == {}
 
 
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [("资姐", "直接"), ("沙灰", "撒飞"), ("拿路", "蓝怒"), ("成心", "城信"), ("曾经", "成金")],
+    ids=["zh-z", "f-h-sh-s", "n-l", "ch-ing-in", "eng-z-c"],
+)
+def test_every_engine_folds_sounds_alike(make: Make, said: str, stands: str) -> None:
+    """Only where the analysis folds both to one sound; what an engine indexes is what the analysis says, no more and no less."""
+    embedder = GramEmbedder()
+    engine = make(embedder)
+    KnowledgeBase(engine, embedder).load([article("one", stands), article("two", "网点几点开门")], 1)
+    terms = analyse(said, "zh")
+    found = engine.candidates("zh", terms, embedder.embed([said], "query")[0], 10)
+    alike = set(terms.pinyin) & set(analyse(stands, "zh").pinyin)
+    assert {found.passages[name].article_id for name in found.scores["pinyin"]} == ({"one"} if alike else set())
+
+
+def test_weights_rank_alike_on_every_engine(make: Make) -> None:
+    """A field that is left out finds nothing and stands in no explanation; the others do."""
+    embedder = GramEmbedder()
+    base = KnowledgeBase(make(embedder), embedder)
+    base.load(BANK, 1)
+    for name, ranking in ablations(base.ranking).items():
+        hits = base.ranked_by(ranking).search(Query(text="信用卡丢失怎么挂失", language="zh", top_k=10))
+        assert hits[0].article.article_id == "loss", name
+        kind, _, field = name.partition(" ")
+        seen = {one for hit in hits for one in hit.scores}
+        assert seen == ({field} if kind == "only" else {"dense", "words", "bigrams", "pinyin"} - {field}), name
+
+
 def test_languages_do_not_mix(make: Make) -> None:
     embedder = GramEmbedder()
     engine = make(embedder)
@@ -139,7 +169,8 @@ def test_only_what_changed_is_written_and_deleted_articles_are_gone(make: Make) 
     changed = [replace(BANK[1], questions=("陌生人用我的卡买东西",), version=2), *BANK[2:], article("new", "网点几点开门")]
     report = base.load(changed, 2)
     assert (report.added, report.removed, report.unchanged, report.rebuilt) == (2, 1, 3, "")
-    assert embedder.embedded - before <= 6, "unchanged articles are not embedded again"
+    assert embedder.embedded - before == 6, "two changed articles of three passages each; unchanged ones are not embedded again"
+    assert report.written == 6
     for text in ("信用卡丢失挂失补卡", "我的卡不见了", "五到七个工作日", "有人刷了我的卡", "网点几点开门"):
         hits = base.search(Query(text=text, language="zh", top_k=10))
         assert "loss" not in {hit.article.article_id for hit in hits}

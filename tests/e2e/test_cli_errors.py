@@ -72,6 +72,7 @@ FAILURES = {
     "bank with nothing in it": (["kb", "import", "{in}/nothing"], "Nothing was imported"),
     "missing queries": (["kb", "eval", "--queries", "{in}/nothere.jsonl"], "nothere.jsonl"),
     "queries without label": (["kb", "eval", "--queries", "{in}/queries.jsonl"], "line 1"),
+    "missing queries to tune with": (["kb", "tune", "--queries", "{in}/nothere.jsonl"], "nothere.jsonl"),
     "no queries": (["kb", "eval", "--queries", "{in}/empty.jsonl"], "no queries"),
     "queries in another encoding": (["kb", "eval", "--queries", "{in}/gbk.jsonl"], "UTF-8"),
     "unknown model to verify": (["models", "verify", "nothere"], "No model is called 'nothere'"),

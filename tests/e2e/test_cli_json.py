@@ -16,6 +16,7 @@ from loadtest.server_process import BANK, ROOT, ServerProcess
 
 SCHEMAS = ROOT / "docs/reference/schemas"
 SHORT = ROOT / "loadtest/scenarios/short"
+DEV = ROOT / "tests/data/kb_eval"
 
 
 class Installation:
@@ -183,6 +184,22 @@ def test_evaluation(bank: Installation, tmp_path: Path) -> None:
     assert [(variant["noise"], variant["fields"]) for variant in varied["variants"]][:2] == [("none", "all"), ("none", "without dense")]
     assert len(varied["variants"]) == 18
     assert "without pinyin" in bank.output("kb", "eval", "--queries", str(queries), "--ablation")
+
+
+@pytest.mark.models
+def test_tuning_is_kept_and_the_search_ranks_so(bank: Installation, tmp_path: Path) -> None:
+    queries = tmp_path / "dev.jsonl"
+    answered = (DEV / "dev.zh.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    unanswered = (DEV / "dev.unanswerable.jsonl").read_text(encoding="utf-8").splitlines()[:15]
+    queries.write_text("\n".join([*answered, *unanswered]), encoding="utf-8")
+    arguments = ("kb", "tune", "--queries", str(queries), "--json")
+    tried = bank.json("kb-tune", *arguments, "--dry-run")
+    assert tried["kept"] is False
+    kept = bank.json("kb-tune", *arguments)
+    assert kept == {**tried, "kept": True}
+    assert [one["language"] for one in kept["languages"]] == ["zh"]
+    hits = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--json")
+    assert set(hits[0]["scores"]) <= {name for name, weight in kept["languages"][0]["weights"].items() if weight}
 
 
 @pytest.mark.models

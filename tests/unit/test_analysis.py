@@ -26,6 +26,7 @@ def test_different_sounds_stay_different() -> None:
     assert not set(analyse("盗刷", "zh").pinyin) & set(analyse("挂失", "zh").pinyin)
     assert fold_syllable("zhang") == "zan"
     assert fold_syllable("xing") == "xin"
+    assert fold_syllable("fei") == fold_syllable("hei")
     assert syllables("银行") == ("yin", "han")
 
 

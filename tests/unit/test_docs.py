@@ -215,6 +215,7 @@ def examples(section: str) -> list[Any]:
         ("kb import", ["kb-import"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
+        ("kb tune", ["kb-tune"]),
         ("privacy mask", ["privacy-mask", "privacy-mask"]),
         ("postcall run", ["postcall-transcript", "postcall-result"]),
         ("models list", ["models-list"]),

@@ -14,9 +14,9 @@ from copilot.cli.evaluations import evaluation_lines
 from copilot.domain.errors import InvalidInput, NotFound
 from copilot.domain.ids import ArticleId, PassageId
 from copilot.domain.knowledge import Article, Hit, Passage, Query
-from kb.evaluation import LabelledQuery, ablations, evaluate, evaluation_json, read_queries
-from kb.measures import area, area_estimate, bootstrap, gains, paired_bootstrap
-from kb.noise import Noise
+from kb.evaluation import LabelledQuery, evaluate, evaluation_json, read_queries
+from kb.measures import area, area_estimate, bootstrap, calibration_error, gains, paired_bootstrap, ratio_estimate
+from kb.noise import Noise, noisy
 from kb.results import hits_json
 
 SCHEMAS = Path(__file__).parents[2] / "docs/reference/schemas"
@@ -182,12 +182,47 @@ def test_every_noise_is_searched_with_every_choice_of_fields() -> None:
     assert next(line for line in lines if line.startswith("none") and "without dense" in line).endswith("-1.000*")
 
 
-def test_ablations_leave_out_each_field_and_keep_each_alone() -> None:
-    found = ablations({"dense": 1.0, "words": 0.2, "pinyin": 0.0})
-    assert list(found) == ["all", "without dense", "without words", "only dense", "only words"]
-    assert found["without dense"] == {"dense": 0.0, "words": 0.2, "pinyin": 0.0}
-    assert found["only words"] == {"dense": 0.0, "words": 1.0, "pinyin": 0.0}
-    assert list(ablations({"dense": 1.0})) == ["all"]
+def test_how_much_of_a_loss_is_left_with_a_field_by_hand() -> None:
+    """Ten queries; noise costs the search without the field four of them, the whole search one."""
+    texts = [f"信用卡年费第{number}次" for number in "一二三四五六七八九十"]
+    queries = [labelled(text, "a") for text in texts]
+    noise = Noise(kind="homophone", rate=0.4)
+    clean = dict.fromkeys(texts, ("a", 0.9))
+    heard = [noisy(text, noise, 1) for text in texts]
+    whole = Echo({**dict.fromkeys(heard, ("a", 0.9)), heard[0]: ("x", 0.9), **clean})
+    part = Echo({**dict.fromkeys(heard, ("a", 0.9)), **dict.fromkeys(heard[:4], ("x", 0.9)), **clean})
+    report = evaluate(whole, queries, noises=[noise], fields={"without pinyin": part})
+    found = {(variant.noise, variant.fields): variant.loss_kept for variant in report.variants}
+    share = ratio_estimate([1.0, *[0.0] * 9], [1.0] * 4 + [0.0] * 6)
+    # Some of the resamples hold no query that is lost: then the share has no meaning, and nothing is said.
+    assert share is None
+    assert found["homophone:0.4", "without pinyin"] == {}
+    many = ratio_estimate([1.0, *[0.0] * 9] * 20, ([1.0] * 4 + [0.0] * 6) * 20)
+    assert many is not None
+    assert many.value == 0.25
+    assert 0 < many.low < 0.25 < many.high < 0.5
+    with pytest.raises(ValueError, match="same queries"):
+        ratio_estimate([1.0], [1.0, 0.0])
+
+
+def test_calibration_error_by_hand() -> None:
+    assert calibration_error([0.5] * 20, [True, False] * 10) == 0
+    assert calibration_error([0.9] * 20, [True, False] * 10) == pytest.approx(0.4)
+    assert calibration_error([1.0] * 10 + [0.0] * 10, [True] * 10 + [False] * 10) == 0
+
+
+def test_what_would_be_offered_is_counted_on_either_side() -> None:
+    class Bar(Echo):
+        def search(self, query: Query) -> tuple[Hit, ...]:
+            return tuple(replace(one, fits=one.confidence >= 0.5) for one in super().search(query))
+
+    search = Bar({"一": ("a", 0.9), "二": ("a", 0.4), "三": ("x", 0.6), "四": ("x", 0.1)})
+    metrics = evaluate(search, [labelled("一", "a"), labelled("二", "a"), labelled("三"), labelled("四"), labelled("五")]).metrics
+    assert metrics["offered"].value == 0.5
+    assert metrics["offered_wrongly"].value == round(1 / 3, 4)
+    assert metrics["brier"].value == pytest.approx((0.1**2 + 0.6**2 + 0.6**2 + 0.1**2 + 0) / 5, abs=1e-4)
+    form = evaluation_json(evaluate(search, [labelled("一", "a"), labelled("三")]))
+    jsonschema.validate(form, json.loads((SCHEMAS / "kb-eval.json").read_text(encoding="utf-8")))
 
 
 def test_a_line_may_say_that_nothing_answers(tmp_path: Path) -> None:
