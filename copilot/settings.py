@@ -114,7 +114,12 @@ class JobsSettings(_Section):
 
 class KbSettings(_Section):
     url: str = Field("", description="embedded:///dir (default: <data_dir>/index) or elasticsearch://host:port/index.")
-    min_confidence: float = Field(0.5, ge=0, le=1, description="Below this confidence nothing is suggested.")
+    min_confidence: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Below this nothing is suggested, whatever the knowledge base's own bar (0.5, or as `kb tune` fitted it).",
+    )
 
 
 class MediaSettings(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -197,6 +198,13 @@ def test_the_attention_policy_sets_the_bar():
     live = session(policy=AttentionPolicy(min_confidence=0.95))
     live.receive(Heard(turn=turn(1, "我的信用卡被盗刷了怎么办")))
     (card,) = records(live.receive(found("customer-1", "card_fraud", hit("fraud", 0.9))), SuggestionOffered)
+    assert card.kind == "nothing"
+
+
+def test_what_is_below_the_bar_of_the_knowledge_base_is_not_offered_however_sure():
+    live = session(policy=AttentionPolicy(min_confidence=0.0))
+    live.receive(Heard(turn=turn(1, "我的信用卡被盗刷了怎么办")))
+    (card,) = records(live.receive(found("customer-1", "card_fraud", replace(hit("fraud", 0.9), fits=False))), SuggestionOffered)
     assert card.kind == "nothing"
 
 
