@@ -8,21 +8,57 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Literal, cast
 
 from copilot.domain.ids import UtteranceId
 from copilot.domain.transcript import TranscriptFinal
 from copilot.privacy.masker import Masker
 from loadtest.pii_score import Line, Span, located, markdown, parse, score
 
+_MARK = re.compile(r"\{(?P<type>[^:{}]+):(?P<value>[^{}]*)\}")
 GOLD = Path(__file__).parents[1] / "tests/data/pii"
 
 
 def read(language: str, split: str) -> list[Line]:
     """The gold lines of one language and split, in order."""
     return [line for line in parse((GOLD / f"{language}.jsonl").read_text(encoding="utf-8").splitlines()) if line.split == split]
+
+
+def read_more(language: str) -> list[Line]:
+    """The further development dialogues of one language, whose spans are marked in the text: ``卡号{卡号:六二二二}``."""
+    rows = (GOLD / f"more.{language}.txt").read_text(encoding="utf-8").splitlines()
+    lines: list[Line] = []
+    dialogue = ""
+    for row in rows:
+        if row.startswith("## "):
+            dialogue = row[3:]
+        elif row and not row.startswith("#"):
+            lines.append(_marked(row, language, dialogue, len(lines)))
+    return lines
+
+
+def _marked(row: str, language: str, dialogue: str, number: int) -> Line:
+    text, at, spans = "", 2, []
+    for mark in _MARK.finditer(row):
+        text += row[at : mark.start()]
+        form = "written" if re.search(r"[0-9A-Za-z]", mark["value"]) or mark["type"] in {"姓名", "地址"} else "spoken"
+        spans.append(Span(start=len(text), end=len(text) + len(mark["value"]), type=mark["type"], form=form))
+        text, at = text + mark["value"], mark.end()
+    return Line(
+        id=f"{dialogue}-{number}",
+        dialogue=dialogue,
+        scenario=dialogue,
+        split="dev",
+        language=cast("Literal['zh', 'en']", language),
+        channel="agent" if row[0] == "a" else "customer",
+        asr=False,
+        text=(text + row[at:]).rstrip(),
+        spans=tuple(spans),
+    )
 
 
 def heard(lines: Sequence[Line]) -> list[list[Span]]:
@@ -42,7 +78,7 @@ def heard(lines: Sequence[Line]) -> list[list[Span]]:
                 confidence=0.9,
             )
             said[final.utterance_id] = masker.final(final)[0].text
-            said |= {late.utterance_id: late.text for late in masker.take_rewritten()}
+            said |= {late.final.utterance_id: late.final.text for late in masker.take_rewritten()}
     return [located(line.text, said[line.id]) for line in lines]
 
 
@@ -57,11 +93,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--language", choices=("zh", "en"), default="zh")
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="test is for reporting, not for mending")
+    parser.add_argument("--more", action="store_true", help="the further dialogues of more.*.txt, which the masker was tuned on")
     parser.add_argument("--lines", type=Path, help="write the texts, one a line, and stop")
     parser.add_argument("--spans", type=Path, help="score these instead of the masker's")
     parser.add_argument("--missed", action="store_true", help="dev only: list the lines with a span that was not found")
     arguments = parser.parse_args()
-    lines = read(arguments.language, arguments.split)
+    lines = read_more(arguments.language) if arguments.more else read(arguments.language, arguments.split)
     if arguments.lines:
         arguments.lines.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
         return

@@ -93,7 +93,7 @@ class _Screen:
                 return
 
     async def _deliver(self, call_id: str, envelope: Json) -> None:
-        if "【" in dumps(envelope["event"]):
+        if envelope["event"]["type"] == "redacted" or "【" in dumps(envelope["event"]):
             await self._secrets(call_id)
         await self.send({"type": "event", "call_id": call_id, "envelope": envelope})
         self.cursor.delivered(call_id, int(envelope["seq"]))

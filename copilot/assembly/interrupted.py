@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -138,7 +138,13 @@ class InterruptedCalls:
                     source="recording",
                 )
             )
+            late = {anew.final.utterance_id: anew.final for anew in masker.take_rewritten()}
+            events = [_restated(event, late[event.utterance_id]) if event.utterance_id in late else event for event in events]
         return events, secrets
+
+
+def _restated(event: UtteranceFinal, final: TranscriptFinal) -> UtteranceFinal:
+    return replace(event, text=final.text, words=final.words, corrections=final.corrections)
 
 
 def _frames(reader: RecordingReader, leg: LegFormat, start: int, end: int) -> Iterator[MediaFrame]:

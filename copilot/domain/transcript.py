@@ -90,6 +90,17 @@ class TranscriptFinal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedAnew:
+    """An earlier final in which something personal was found later: the final as it must read now. Ephemeral.
+
+    ``tokens``: (what stood there in clear, its token), for whatever quotes the final.
+    """
+
+    final: TranscriptFinal
+    tokens: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizeRequest:
     """One window to decode. ``pcm16``: mono 16 kHz s16le bytes. Never longer than 30 s.
 

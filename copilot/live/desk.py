@@ -19,9 +19,10 @@ from copilot.domain.ports.live import Integration, Resumption
 from copilot.domain.ports.store import OpenedCall
 from copilot.live.guard import AttentionPolicy
 from copilot.live.history import History, history_of
+from copilot.live.masking import CallMasker
 from copilot.live.opening import call_opened, started_event
 from copilot.live.rules import Checklist, ComplianceRule
-from copilot.live.runner import CallMasker, LiveCall, LiveServices
+from copilot.live.runner import LiveCall, LiveServices
 from copilot.live.session import LiveSession
 
 log = structlog.get_logger(__name__)

@@ -56,6 +56,13 @@ class Dialogue:
             self._open.append(turn)
         self.turns.append(turn)
 
+    def restate(self, turn: Turn) -> None:
+        """Puts ``turn`` in the place of the one with its utterance id, whose text may no longer be shown to anybody."""
+        for turns in (self.turns, self._open):
+            for at, said in enumerate(turns):
+                if said.utterance_id == turn.utterance_id:
+                    turns[at] = turn
+
     @property
     def customer_turn(self) -> int:
         """The number of the customer's current turn, from 1."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import structlog
 
@@ -41,29 +41,14 @@ from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch
 from copilot.domain.ports.llm import ReplyRequest, ReplyWriter
 from copilot.domain.ports.store import CallJournal, OpenedCall
 from copilot.domain.suggestions import Stage
-from copilot.domain.transcript import SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from copilot.domain.transcript import MaskedAnew, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from copilot.live.masking import CallMasker, RecentQuotes
 from copilot.live.opening import call_opened
-from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply, turn_of
+from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, Restated, WriteReply, turn_of
 
 log = structlog.get_logger(__name__)
 _MAX_PENDING = 4
 _MAX_REPLIES = 2
-
-
-class CallMasker(Protocol):
-    """PII → per-call tokens (copilot.privacy)."""
-
-    def final(self, final: TranscriptFinal) -> tuple[TranscriptFinal, dict[str, str]]:
-        """The masked final, and the vault values of tokens that are new."""
-        ...
-
-    def partial(self, partial: TranscriptPartial) -> TranscriptPartial: ...
-
-    def metadata(self, metadata: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]: ...
-
-    def resume(self, vault: Mapping[str, str], said: Sequence[tuple[str, str]] = ()) -> None:
-        """Goes on with the tokens of a call that another masker began."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +84,8 @@ class LiveCall:
     find_agent: Callable[[str], Awaitable[UserId | None]] | None = None
     audit: Callable[[AuditEntry], Awaitable[None]] | None = None
     on_end: Any = None
+    _late: list[MaskedAnew] = field(default_factory=list)
+    _quotes: RecentQuotes = field(default_factory=RecentQuotes)
     _held: bool = False
     _control: asyncio.Lock = field(default_factory=asyncio.Lock)
     _listener: Callable[[SuggestionOffered], None] | None = None
@@ -141,10 +128,12 @@ class LiveCall:
         # The caller tries again when the store was away: what was masked then keeps its tokens and their values.
         if self._unstored is None or self._unstored[0].utterance_id != final.utterance_id:
             self._unstored = (final, *self.masker.final(final))
+            self._late += self.masker.take_rewritten()
         _, masked, secrets = self._unstored
         masked_at = clock.monotonic()
         if secrets:
             await self.services.journal.put_secrets(self.org_id, self.call_id, secrets, epoch=self.opened.epoch)
+        await self._rewrite()
         event = UtteranceFinal(
             utterance_id=masked.utterance_id,
             channel=masked.channel,
@@ -260,8 +249,21 @@ class LiveCall:
 
     # effects
 
+    async def _rewrite(self) -> None:
+        """Takes out of the log and of the session what turned out to be personal, before the final that says so is stored."""
+        while self._late:
+            late = self._late[0]
+            changed = self._quotes.rewritten(late)
+            if changed:
+                await self.services.journal.rewrite(self.org_id, self.opened, changed)
+                self._quotes.accept(changed)
+                for event in changed.values():
+                    if isinstance(event, UtteranceFinal):
+                        self.session.receive(Restated(turn=turn_of(event)))
+            del self._late[0]
+
     async def _append(self, events: Sequence[CallEvent]) -> None:
-        await self.services.journal.append(self.org_id, self.opened, events)
+        self._quotes.keep(await self.services.journal.append(self.org_id, self.opened, events))
         if self._listener is not None:
             for event in events:
                 if isinstance(event, SuggestionOffered):

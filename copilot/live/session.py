@@ -51,7 +51,14 @@ class ReplyWritten:
     total_ms: float = 0.0
 
 
-SessionInput = Heard | Findings | ReplyWritten
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restated:
+    """A final heard before, in which something personal was found since, masked anew."""
+
+    turn: Turn
+
+
+SessionInput = Restated | Heard | Findings | ReplyWritten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +140,9 @@ class LiveSession:
         match event:
             case Heard():
                 return self._heard(event.turn)
+            case Restated():
+                self.dialogue.restate(event.turn)
+                return []
             case Findings():
                 return self._found(event)
             case ReplyWritten():

@@ -5,24 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from copilot.privacy.homophones import DIGITS_BY_SOUND, EVERYDAY
 from copilot.privacy.spans import Kind, Span, free
 
 _WRITTEN = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}\s?@\s?[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _AT = re.compile(r"@|艾特|爱特|埃特|圈\s?[aAＡ]|[aA]\s?圈|小老鼠|(?<![A-Za-z])at(?![A-Za-z])", re.IGNORECASE)
 _ZH_DIGIT = "零〇一二三四五六七八九幺"
+_SOUND = "".join(char for char in DIGITS_BY_SOUND if char not in EVERYDAY)
 _EN_DIGIT = r"(?:(?:double|triple)\s+)?(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
 _DOT = r"(?:\s*(?:\.|。|点|(?<![A-Za-z])dot(?![A-Za-z]))\s*)"
 _LABEL = rf"(?:[A-Za-z0-9-]|[{_ZH_DIGIT}])+|(?:{_EN_DIGIT}\s*)+"
 _DOMAIN = re.compile(
     rf"\s*(?:{_LABEL}){_DOT}(?:(?:{_LABEL}){_DOT}){{0,3}}(?:com|cn|net|org|edu|gov|co|uk|hk|io|info|me|de|jp|us|tw|vip|top|biz"
-    rf"|[A-Za-z]{{2,4}}(?![A-Za-z]))(?:{_DOT}(?:cn|uk|hk|tw))?",
+    rf"|[A-Za-z]{{2,7}}(?![A-Za-z]))(?:{_DOT}(?:cn|uk|hk|tw))?",
     re.IGNORECASE,
 )
 _KNOWN = re.compile(r"\s*(?:QQ|网易|新浪|搜狐|谷歌|(?:一二六|幺二六|126|163|一六三|幺六三))(?:邮箱|信箱)?", re.IGNORECASE)
 _PART = re.compile(
-    rf"(?:(?P<digits>[0-9{_ZH_DIGIT}]+|(?<![A-Za-z]){_EN_DIGIT}|[两二三四]个[{_ZH_DIGIT}0-9])"
+    rf"(?:(?P<digits>[0-9{_ZH_DIGIT}{_SOUND}]+|(?<![A-Za-z]){_EN_DIGIT}|[两二三四]个[{_ZH_DIGIT}0-9])"
     rf"|(?P<sep>[._+-]|下划线|中?[横杠]杠?|减号|点|(?<![A-Za-z])(?:dot|underscore|dash|hyphen|minus)(?![A-Za-z]))"
-    rf"|(?P<letter>(?<![A-Za-z])[A-Za-z](?![A-Za-z]))|(?P<word>(?<![A-Za-z])[A-Za-z]{{2,}}))\s*$",
+    rf"|(?P<letter>(?<![A-Za-z'’])[A-Za-z](?![A-Za-z]))|(?P<word>(?<![A-Za-z])[A-Za-z]{{2,}}))\s*$",
     re.IGNORECASE,
 )
 _NOT_LOCAL_TEXT = (

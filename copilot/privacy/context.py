@@ -11,14 +11,15 @@ from copilot.privacy.homophones import sounding
 from copilot.privacy.places import asks_for_plate
 from copilot.privacy.spans import Kind, PiiType
 
-_PATIENCE = 4
+_PATIENCE = 6
 """For how many lines an answer is waited for."""
 _WHOLE: dict[Kind, int] = {"手机号": 10, "身份证": 17, "卡号": 16, "尾号": 4, "验证码": 6, "密码": 6, "安全码": 3, "护照": 8}
 """From how many digits on a number of the kind has been said whole."""
 
 _NAME = re.compile(
-    rf"贵姓|怎么称呼|如何称呼|{sounding('姓名')}|名字|全名|户名|叫什么|哪位|谁(?:的|吗|呢)?|(?:收件|收款|联系|经办|代收|监护|持卡|代办"
-    r"|担保|受益|汇款|投保|被保险|借款|付款|推荐|介绍)人|法人|户主|车主|抬头|本人吗|汇给|姓什么|尊姓|大名"
+    rf"贵[姓性幸]|[称成]呼|{sounding('姓名')}|名字|全名|户名|叫什么|哪位|谁(?:的|吗|呢)?|(?:收件|收款|联系|经办|代收|监护|持卡|代办"
+    r"|担保|受益|汇款|投保|被保险|借款|付款|推荐|介绍)人|法人|户主|车主|抬头|本人吗|[汇转交寄]给|姓什么|尊姓|大名|称呼|叫啥|对方是|给谁"
+    r"|您是|名下"
     r"|\bnames?\b|surname|who (?:am|is|should|shall|do)|spell|speaking with|(?:card|account) ?holder|beneficiary|payee|recipient|whom",
     re.IGNORECASE,
 )
@@ -28,15 +29,19 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _MAIL = re.compile(r"邮箱|邮件|邮相|e-?mail", re.IGNORECASE)
+_SENT = re.compile(
+    r"[发收].{0,8}(?:短信|信息|[码吗])|短信.{0,8}[发收]|(?:sent|texted|got|received).{0,16}(?:text|code|message|sms|number)", re.IGNORECASE
+)
 _REQUEST = re.compile(
     r"请|麻烦|报|提供|告诉|说一下|念|核[对实]|验证一下|输入|多少|什么|几|哪|谁|[吗呢]|[?？]|\b(?:please|could|can|may|what|which|who"
     r"|where|when|how|tell|give|confirm|provide|verify|is it|do you|did you)\b",
     re.IGNORECASE,
 )
 _GO_ON = re.compile(
-    r"继续|再[报说念]|重复|接着|后面|前面|中间|剩下|慢慢|少一?位|多一?位|记一?下|不[要用]|别|[念说给报发](?:了|过|出去)|告诉|透露|输入"
+    r"继续|再[报说念]|重复|接着|后面|前面|中间|剩下|慢慢|少一?位|多一?位|记一?下|不[要用]|别|[念说给报发](?:了|过|出去)|告诉|透露"
+    r"|[给念]他|输入"
     r"|填|发[到给]|短信|页面|没听清|重新|下一|go on|again|repeat|continue|rest|next|slow|carry on|don't|do not|never|enter|type|text"
-    r"|tell|told|share|read|say|said|pardon|remaining",
+    r"|tell|told|share|read|say|said|give|gave|pardon|remaining",
     re.IGNORECASE,
 )
 _NODS = re.compile(
@@ -104,11 +109,12 @@ def asked_kinds(text: str, channel: str, said: bool = False) -> tuple[Kind, ...]
     request = _REQUEST.search(text) is not None or (channel == "agent" and len(text) <= (40 if text.isascii() else 12))
     kinds: list[Kind] = []
     others: tuple[tuple[re.Pattern[str], Kind], ...] = ((_NAME, "姓名"), (_ADDRESS, "地址"), (_MAIL, "邮箱"))
-    if request or channel != "agent":
-        if (request and not said) or _REQUEST.search(text):
-            kinds += [kind for pattern, kind in others if pattern.search(text)]
-        if asks_for_plate(text):
-            kinds.append("车牌")
+    if _REQUEST.search(text) or (channel == "agent" and not said):
+        kinds += [kind for pattern, kind in others if pattern.search(text)]
+    if asks_for_plate(text):
+        kinds.append("车牌")
+    if _SENT.search(text):
+        kinds.append("验证码")
     last: Kind | None = None
     for cue in cues(text):
         if not cue.weak or (request and channel == "agent" and len(text) <= 10):

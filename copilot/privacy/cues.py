@@ -24,6 +24,7 @@ class Cue:
 _HAO, _KA, _JI, _MA, _ZH = (sounding(char) for char in "号卡机码账")
 _PHONE, _CALL, _ID, _DOC = sounding("手机"), sounding("电话"), sounding("身份证"), sounding("证件")
 _CODE, _SECRET, _TAIL = sounding("验证码"), sounding("密码"), sounding("尾号")
+_DING, _GONG, _YUN, _BIAN = (sounding(char) for char in "订工运编")
 _MANY = r"[一二两三四五六八123468几]"
 
 _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
@@ -32,7 +33,9 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         "编号",
         3,
         False,
-        rf"(?:订|工|运|保|回|快递|物流|面|票)单(?:编{_HAO}|{_HAO}{_MA}?)?|(?:编|工|单|案|票|文|批|批次|流水|参考|受理|登记|合同|协议"
+        rf"(?:联|银)?行{_HAO}|(?:{_DING}|{_GONG}|{_YUN}|保|回|快递|物流|面|票)[单蛋胆担淡](?:编{_HAO}|{_HAO}{_MA}?)?|(?:{_BIAN}|{_GONG}"
+        r"|[单蛋胆担]|案|票|文|批|批次|流水|参考"
+        r"|回执|受理|登记|合同|协议"
         r"|发票|收据|凭证|序列|型|款|房型|车次|航班"
         r"|会议室?|桌|柜|座位|取件|取货|取号|排队|预约|叫|交易|业务|申请|事件|投诉|备案|报案|立案|商户|商品|产品|客户经理|柜员|坐席"
         rf"|客服|员工){_HAO}"
@@ -52,15 +55,32 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         r"|shipment|voucher|token|window|gate|counter|extension)s?"
         r"(?: (?:id|identifier|number|numb her|numb|no\.?|code|reference|is(?= (?:[0-9]|[a-z]+ (?:[0-9]|one|two|three|four|five|six"
         r"|seven|eight"
-        r"|nine|zero|oh|double)))))+(?![a-z])|\b(?:reference|order|ticket|case|invoice|receipt|waybill)\b",
+        r"|nine|zero|oh|double)))))+(?![a-z])|\b(?:reference|order|ticket|case|invoice|receipt|waybill|transaction|booking|claim"
+        r"|complaint|request|confirmation|shipment|parcel|incident|fund|product|model|serial|batch|queue|staff|employee|branch|flight"
+        r"|log|file|statement|policy|contract|tracking)\b",
     ),
-    ("尾号", 3, False, rf"{_TAIL}|最?[后末前](?:面|边)?(?:的)?\s*{_MANY}\s*[位码个](?:数字?|{_HAO})?|(?:首|尾|前|末){_MANY}位"),
-    ("尾号", 3, False, r"ending(?: (?:in|with|is))?|ends (?:in|with)|(?:first|last) (?:three|four|five|six|[3-6])(?: digits?| numbers?)?"),
+    (
+        "尾号",
+        3,
+        False,
+        rf"{_TAIL}|最?[后候厚侯末莫前钱](?:面|边)?(?:的)?那?\s*{_MANY}\s*[位码个](?:数字?|{_HAO})?|(?:首|尾|前|末){_MANY}位",
+    ),
+    (
+        "尾号",
+        3,
+        False,
+        (
+            r"ending(?: (?:in|with|is))?|ends (?:in|with)|(?:first|last) (?:few )?(?:digits|numbers)|(?:first|last) (?:three|four|five|six"
+            r"|[3-6])(?: digits?| numbers?)?"
+        ),
+    ),
     (
         "安全码",
         3,
         False,
-        rf"安全{_MA}|CVV2?|CVC2?|C V V|(?:背|被)(?:面|后)?(?:的)?(?:那)?[三3](?:位|个)(?:数字?|{_HAO}|{_MA})?|签名(?:条|栏|处)",
+        rf"{sounding('安全')}{_MA}|CVV2?|CVC2?|C V V|(?:背|被|反)(?:面|后|头)?(?:的)?(?:那)?[三3](?:位|个)(?:数字?|{_HAO}|{_MA})?"
+        r"|签名(?:条|栏|处)"
+        rf"|后[三3]{_MA}|(?<![末后前])[三3]位(?:数字?|{_MA})",
     ),
     (
         "安全码",
@@ -73,11 +93,16 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         "验证码",
         3,
         False,
-        rf"{_CODE}|校{sounding('验')}{_MA}|动态(?:{_SECRET}|口令|{_MA})|短信{_MA}|(?:一次性|随机)(?:{_SECRET}|口令|{_MA})|确认{_MA}"
-        rf"|授权{_MA}|识别{_MA}"
+        rf"{_CODE}|校{sounding('验')}{_MA}|动态(?:{_SECRET}|口令|{_MA})|短信(?:里|上)?的?{_MA}|(?:一次性|随机)(?:{_SECRET}|口令|{_MA})"
+        rf"|确认{_MA}"
+        rf"|授权{_MA}|识别{_MA}|激活{_MA}|登录{_MA}|支付{_MA}|注册{_MA}|取款{_MA}|[四六46]位(?:的)?(?:数字?|{_MA})|(?:短信|信息)(?:里"
+        rf"|上|中)(?:面)?(?:的|是)?|(?:那|这)(?:个|串|几个)(?:{_MA}|数字)|一串数字?|(?:上|里|到|中|面)的数字|令牌|数字是|(?:念|报"
+        r"|告诉)(?:给)?(?:了|他|她|对方"
+        r"|人家)+(?:的是)?|(?<![密号编代])码(?:是|呢|[:：])"
         r"|OTP|(?:verification|one[- ]time|confirmation|text(?:ed)?|sms|auth(?:entication|orization)?|access) (?:code|pass(?:word|code)"
         r"|pin)"
-        r"|(?:the|that|this|a|my) code\b|\bcode (?:you|they|that|is|was|i got)",
+        r"|(?:the|that|this|a|my) code\b|\bcode (?:you|they|that|is|was|i got)|(?:six|four|6|4)[- ]digits?(?: code| number)?|digits "
+        r"(?:you|they) (?:sent|texted)|(?:the|your) (?:text|sms|message) (?:says|said|was|is)",
     ),
     (
         "密码",
@@ -86,6 +111,10 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         rf"{_SECRET}|口令|password|passcode|\bPINs?\b(?: code| number| numb her)?|\bpens?\b(?=,? (?:is|was|which|number))|secret "
         r"(?:code|number)",
     ),
+    ("验证码", 4, True, r"(?<![号编代条维邮扫数尺])码"),
+    ("密码", 4, True, r"(?:typed|entered|keyed)(?: in)?"),
+    ("密码", 4, True, r"[输填按设](?:入|成|进去)?的(?:就)?是"),
+    ("尾号", 3, True, r"[三四六八3468]位(?!客户|先生|女士|小姐|老师|领导|朋友|都)"),
     ("护照", 5, False, rf"{sounding('护照')}(?:{_HAO}|{_MA})*|passports?(?: (?:number|numb her|no\.?))?|通行证(?:{_HAO}|{_MA})*"),
     (
         "身份证",
@@ -101,7 +130,8 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         False,
         rf"{_KA}{_HAO}|(?:信用|借记|储蓄|银行|工资|社保|医保|主|副|旧|新|附属){_KA}{_HAO}|{_ZH}{_HAO}|{_ZH}户(?:{_HAO}|{_MA})"
         rf"|存折(?:{_HAO}|上写的(?:是)?)?"
-        r"|(?:credit |debit |bank |new |old )?(?:card|cart|account|acct|a/c)(?:'s)? (?:number|numb her|numb|no\.?|digits)|IBAN|long "
+        r"|(?:credit |debit |bank |new |old )?(?:card|cart|account|acct|a/c)(?:'s)? (?:number|numb her|numb|no\.?|digits)|IBAN"
+        r"|numbers? (?:on|from|across|of) (?:the |your |my )?(?:front|face|card)|card details|(?:which|what) (?:card|account)\b|long "
         r"number|number on the front|(?:sixteen|16)[- ]digits?|sort code|routing number",
     ),
     (
@@ -126,7 +156,7 @@ _CUES: tuple[tuple[Kind, int, bool, str], ...] = (
         7,
         True,
         rf"{_PHONE}|{_CALL}|(?:phone|mobile|cell|landline|call (?:me |him |her |us )?(?:back )?(?:at|on)|reach (?:me|him|her|us) (?:at"
-        r"|on)|text me (?:at|on)|dial)",
+        r"|on)|text me (?:at|on)|dial)|打(?:给)?(?:我|他|她)?(?:的)?(?:这个)?",
     ),
 )
 _PATTERN = re.compile("|".join(f"(?P<c{at}>{pattern})" for at, (_, _, _, pattern) in enumerate(_CUES)), re.IGNORECASE)
@@ -156,13 +186,15 @@ REACH_OF_OTHERS = 5
 SENTENCE_END = frozenset("。！？；!?;\n")
 
 MONEY = re.compile(
-    r"\s*(?:多)?(?:元|块|角|毛|万|千|百|亿|美元|美金|港币|欧元|日元|英镑|人民币|额度|％|%|‰|个点|个百分点|yuan|rmb|cny|usd|hkd|dollars?"
+    r"\s*(?:多)?(?:[元圆园员冤源原愿远缘]|[块快](?!递)|角|毛|万|千|百|亿|美元|美金|港币|欧元|日元|英镑|人民币|额度|％|%|‰|个点|个百分点"
+    r"|yuan|rmb|cny|usd|hkd|dollars?"
     r"|euros?|pounds?|cents|bucks|percent)",
     re.IGNORECASE,
 )
 """After a number, however long: it is an amount or a rate."""
 UNIT = re.compile(
-    r"\s*(?:多)?(?:年|月|日|号(?!码)|天|个(?!人是)|次|笔|分(?:钟|期|之)?|秒|点(?!com)|小时|周|岁|折|倍|期|成|张|位|人|页|份|条|项|户|家"
+    r"\s*(?:多)?(?:[年念碾]|月|日|号(?!码)|天|个(?!人是)|次|笔|分(?:钟|期|之)?|秒|点(?!com)|小时|周|岁|折|倍|期|成|张|位|人|页|份|条|项"
+    r"|户|家"
     r"|批|轮|级|名|步|遍|楼|层|度|米|公里|开头|打头|积分|版"
     r"|years?|months?|weeks?|days?|hours?|minutes?|seconds?|times|points|instal|people|customers|pages|am\b|pm\b|a\.m|p\.m|o'clock|o "
     r"clock|th\b|st\b|percent|shares)",
@@ -179,7 +211,7 @@ CURRENCY = re.compile(
 )
 """Right before a number: it is an amount."""
 HOTLINE = re.compile(
-    r"9[56]\d{3,4}|[48]00\d{7}|1?800\d{7}|11[0-9]|12[0-9]|10[0-9]|119|911|999|123\d{2}|100(?:10|86|00|99|01|50)|100\d{2}|118\d{2,3}"
+    r"9[56]\d{3,4}|[48]00\d{7}|11[0-9]|12[0-9]|10[0-9]|119|911|999|123\d{2}|100(?:10|86|00|99|01|50)|100\d{2}|118\d{2,3}"
     r"|1069\d*|106\d{1,3}"
 )
 """Numbers everybody may know: banks' and services' hotlines, emergency numbers, senders of bulk messages."""

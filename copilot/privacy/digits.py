@@ -31,8 +31,9 @@ _ITEM = re.compile(
     rf"(?P<times>(?:[两二三四五六七八九2-9]个|双)(?P<of>[{_DIGIT}0-9{_SOUND}])(?![十百千万亿个月年天]))"
     r"|(?P<ascii>[0-9０-９]+)"
     rf"|(?P<zh>(?:(?![二三四五六七八九]个[{_DIGIT}{_SOUND}])[{_DIGIT}])+)"
-    rf"|(?<![A-Za-z])(?:(?P<en>(?:(?:double|triple|treble|quadruple)[\s-]+)?(?:{_ONE_WORD})s?|(?:double|triple|treble|quadruple)\s+[0-9])"
-    rf"|(?P<tens>(?:{'|'.join(_TENS)})(?:[\s-]+(?:{'|'.join(_ONES[1:])}))?|{'|'.join(_TEENS)})"
+    rf"|(?<![A-Za-z])(?:(?P<tens>(?:{'|'.join(_TENS)})(?:[\s-]+(?:{'|'.join(_ONES[1:])}))?|{'|'.join(_TEENS)}"
+    rf"|(?:{'|'.join(_ONES[1:])})\s+hundred(?=\s*(?:[,.]|$)|\s+(?:{_ONE_WORD}|double)))"
+    rf"|(?P<en>(?:(?:double|triple|treble|quadruple)[\s-]+)?(?:{_ONE_WORD})s?|(?:double|triple|treble|quadruple)\s+[0-9])"
     rf"|(?P<ensound>{'|'.join(homophones.ENGLISH)}))(?![A-Za-z'’])"
     rf"|(?P<sound>[{_SOUND}洞拐勾])",
     re.IGNORECASE,
@@ -50,7 +51,11 @@ _NOT_DIGITS = re.compile(
     # 2026-11-22, 10:30, 3,000,000.50, 2.81, 三点一四, three point seven
     r"(?<!\d)(?:19|20)\d{2}[-/.年](?:0?[1-9]|1[0-2])[-/.月](?:0?[1-9]|[12]\d|3[01])(?!\d)|(?<!\d)\d{1,2}[:：]\d{2}(?::\d{2})?(?!\d)"
     r"|(?<![\d,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?<![\d.])\d+\.\d+(?![\d.])"
-    rf"|(?:last|first|next|other)\s+(?:{_ONE_WORD})(?![A-Za-z])|[{_DIGIT}十百两]+点[{_DIGIT}十]+|(?:{_ONE_WORD}"
+    r"|(?:january|february|march|april|may|june|july|august|september|october|november|december)\s+(?:\d{1,2}(?:st|nd|rd"
+    r"|th)?,?\s+)?(?:19|20)\d{2}"
+    rf"|(?:last|first)\s+(?:{_ONE_WORD})(?![A-Za-z])"
+    rf"|(?:the|this|that|which|another|no|any|every)(?:\s+[a-z]+)?\s+one(?=\s*(?:[,.;?!]|$)|\s+(?!{_ONE_WORD}|double|triple)[a-z])"
+    rf"|[{_DIGIT}十百两]+点[{_DIGIT}十{_SOUND}]*[{_DIGIT}十]|(?:{_ONE_WORD}"
     rf"|{'|'.join(_TENS)})\s+point(?:\s+(?:{_ONE_WORD}))+",
     re.IGNORECASE,
 )
@@ -155,6 +160,8 @@ def _group(text: str, match: re.Match[str]) -> Group | None:
         return Group(start, end, digit * _TIMES.get(words[0], 1), "en") if digit else None
     if kind == "tens":
         words = re.split(r"[\s-]+", piece.lower())
+        if words[-1] == "hundred":
+            return Group(start, end, f"{_ONES.index(words[0])}00", "en", tens=True)
         value = 10 + _TEENS.index(words[0]) if words[0] in _TEENS else 10 * (2 + _TENS.index(words[0])) + sum(map(_ONES.index, words[1:]))
         return Group(start, end, str(value), "en", tens=True)
     if kind == "ensound":
@@ -171,18 +178,18 @@ def _follows(text: str, last: Group, item: Group) -> bool:
     if not _GAP.fullmatch(gap):
         return False
     if last.sure and item.sure:
-        return _goes_on(gap, last, item)
+        return _goes_on(text, gap, last, item)
     # A guess by sound touches its neighbours; an everyday word without anything between them.
     if last.kind == item.kind == "en":
         return gap.strip(" ,-") == ""
-    everyday = any(not group.sure and text[group.start : group.end] in homophones.EVERYDAY for group in (last, item))
+    everyday = any(not group.sure and text[group.start : group.end] in homophones.TOUCHING for group in (last, item))
     return gap == "" or (not everyday and gap.strip(" ，,、-") == "")
 
 
-def _goes_on(gap: str, last: Group, item: Group) -> bool:
+def _goes_on(text: str, gap: str, last: Group, item: Group) -> bool:
     if gap == "" or last.kind == item.kind == "en":
         return True
-    if gap.strip() == "" and (len(item.digits) > 1 or (item.kind != "zh" and last.kind != "zh")):
+    if gap.strip() == "" and (len(item.digits) > 1 or (item.kind != "zh" and (last.kind != "zh" or len(last.digits) > 1))):
         return True
     # Across a comma or another script, one lone Chinese digit is more often a word (一) than a digit of the same number.
-    return last.kind == item.kind or len(item.digits) > 1
+    return last.kind == item.kind or len(item.digits) > 1 or text[item.start] not in "一oO"

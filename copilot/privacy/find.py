@@ -43,7 +43,9 @@ def find_pii(text: str, expected: Kind | Sequence[Kind] | None = None, known: Se
             found += addresses(text, waiting, found)
         if latin:
             found += [
-                span for span in english_addresses(text) if all(span.end <= other.start or span.start >= other.end for other in found)
+                span
+                for span in english_addresses(text, waiting)
+                if all(span.end <= other.start or span.start >= other.end for other in found)
             ]
         found += numbers(text, waiting, found)
     elif han:

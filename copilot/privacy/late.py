@@ -63,8 +63,8 @@ def pieces(lines: Sequence[Line]) -> dict[int, list[Span]]:
         line = lines[at]
         found = [run for run in runs(line.text) if len(run.digits) >= 2]
         if line.channel != newest.channel:
-            if found:
-                break
+            if found or any(True for _ in cues(line.text)):
+                break  # something else was said or asked for
             continue
         if len(found) != 1 or not bare(line.text, found[0].start, found[0].end) or (found[0].tens and len(found[0].digits) < 4):
             break

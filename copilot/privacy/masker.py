@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from copilot.domain.transcript import TranscriptFinal, TranscriptPartial
+from copilot.domain.transcript import MaskedAnew, TranscriptFinal, TranscriptPartial
 from copilot.privacy.context import CallContext, Said, heard
 from copilot.privacy.cues import cues
 from copilot.privacy.find import find_pii, trailing_digits
@@ -50,7 +50,7 @@ class Masker:
         self._fresh: dict[str, str] = {}
         self._context = CallContext()
         self._recent: deque[_Recent] = deque(maxlen=_RECENT)
-        self._rewritten: dict[str, TranscriptFinal] = {}
+        self._rewritten: dict[str, MaskedAnew] = {}
 
     # -- text --------------------------------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class Masker:
         self._rewritten.pop(final.utterance_id, None)
         return self._masked_final(newest), self.take_secrets()
 
-    def take_rewritten(self) -> list[TranscriptFinal]:
+    def take_rewritten(self) -> list[MaskedAnew]:
         """Finals handed out before in which something personal was found since, masked anew; oldest first, each once.
 
         The vault values of their new tokens came with the final that explained them.
@@ -183,7 +183,11 @@ class Masker:
             if spans:
                 item = self._recent[at]
                 self._recent[at] = item = replace(item, spans=tuple(sorted([*item.spans, *spans], key=lambda span: span.start)))
-                self._rewritten[item.final.utterance_id] = self._masked_final(item)
+                before = self._rewritten.get(item.final.utterance_id)
+                tokens = tuple((item.final.text[span.start : span.end], self._token(span)) for span in spans)
+                self._rewritten[item.final.utterance_id] = MaskedAnew(
+                    final=self._masked_final(item), tokens=((before.tokens if before is not None else ()) + tokens)
+                )
 
     def _masked_final(self, item: _Recent) -> TranscriptFinal:
         final, masked = item.final, self._masked(item.final.text, item.spans)
@@ -209,6 +213,9 @@ class Masker:
 def _mentions(names: Sequence[str]) -> list[str]:
     """The names as they may be said again: whole, and an English one by any of its words."""
     whole = [name for name in names if len(name) >= 2]
+    whole += [
+        joined.title() for name in whole if (joined := re.sub(r"[\s.,-]", "", name)).isupper() and joined.isascii() and len(joined) >= 4
+    ]
     return whole + [
         word for name in whole if name.isascii() for word in name.split() if len(word) >= 4 and word[0].isupper() and word != name
     ]

@@ -33,13 +33,17 @@ _PIECES: dict[Kind, frozenset[int]] = {
 }
 """How many digits a number of the kind, or the usual piece of it, has."""
 _LONG_KINDS: frozenset[Kind] = frozenset({"卡号", "手机号", "身份证", "护照"})
-_SPOKEN_WHOLE = re.compile(r"1[3-9]\d{9}")
+_MOBILE = re.compile(r"1[3-9]\d{9}")
 _CHECK_X = re.compile(r"[\s,，]*(?:[xXｘＸ]|叉|艾克斯|埃克斯|\bex\b)(?![a-wyzA-WYZ])")
 _LETTERS = re.compile(r"(?<![A-Za-z'’])(?:[A-Z](?:[\s·.-]{0,2}[A-Z]){0,3}[\s·.-]{0,2}|[a-z]{1,2})$")
 _PASSPORT_LETTERS = re.compile(r"[EGDSPHKMCW][A-Z]?")
 _SHORT_KINDS: frozenset[Kind | None] = frozenset({"尾号", "验证码", "密码", "安全码"})
 _DIALLED = re.compile(r"(?:打|拨|热线|客服|来电|电话|显示|call|dial|hotline)[^，,。.]{0,6}$|(?:或者?|or)\s*$", re.IGNORECASE)
+_CARD_GROUPS = re.compile(r"(?!19|20)\d{4}(?:[ -]\d{4}){1,3}")
 _US_PHONE = re.compile(r"[(]?\d{3}[)]?[-. ]{1,2}\d{3}[-. ]\d{4}")
+_TOLL_FREE = re.compile(r"1?[- ]?8(?:00|88|77|66)[- ]\d{3}[- ]\d{4}")
+_ROUND = re.compile(r"[1-9]\d?(?:000|0000|00000)")
+"""Written out like this, it is an amount unless a cue says otherwise."""
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _NANP = re.compile(r"[2-9]\d{2}[2-9]\d{6}")
 _FILL = re.compile(
@@ -62,7 +66,7 @@ def numbers(text: str, waiting: Sequence[Kind], taken: list[Span]) -> list[Span]
     line = _Line(text, tuple(cues.cues(text)), tuple(kind for kind in waiting if kind in NUMBERS))
     spans: list[Span] = []
     used = 0  # a cue announces one number, the first after it
-    found = [run for whole in runs(text) for run in _cut(text, whole) if free(run.start, run.end, taken)]
+    found = [_widened(text, run) for whole in runs(text) for run in _cut(text, whole) if free(run.start, run.end, taken)]
     for at, run in enumerate(found):
         if len(run.digits) < 5 and any(group.kind == "en" and _everyday(text, group) for group in run.groups if not group.sure):
             continue  # "five to seven days"
@@ -74,6 +78,18 @@ def numbers(text: str, waiting: Sequence[Kind], taken: list[Span]) -> list[Span]
         if span is not None or len(run.digits) >= 3:
             used = run.end
     return spans
+
+
+def _widened(text: str, run: Run) -> Run:
+    """A short run with what can only be misheard digits at its edges: 八幺令九 is no number of two digits."""
+    if len(run.digits) >= 6:
+        return run
+    lead, tail = list(run.lead[-2:]), list(run.tail[:2])
+    while lead and any(_everyday(text, group) for group in lead):
+        lead.pop(0)
+    while tail and any(_everyday(text, group) for group in tail):
+        tail.pop()
+    return replace(run_of((*lead, *run.groups, *tail)), lead=run.lead[: len(run.lead) - len(lead)], tail=run.tail[len(tail) :])
 
 
 def bare(text: str, start: int, end: int) -> bool:
@@ -92,21 +108,31 @@ def _corrected(line: _Line, before: Run, span: Span, spans: list[Span]) -> list[
 
 def _cut(text: str, run: Run) -> list[Run]:
     """A run whose last groups count something, or whose groups are numbers of their own, in its parts."""
-    groups = list(run.groups)
     parts: list[list[Group]] = [[]]
-    for at, group in enumerate(groups):
-        whole = group.kind != "en" and (len(group.digits) >= 15 or _SPOKEN_WHOLE.fullmatch(group.digits) is not None)
-        apart = at > 0 and text[groups[at - 1].end : group.start].strip(" -–—") != ""
-        last = at == len(groups) - 1
-        counts = last and apart and (cues.MONEY.match(text, group.end) or (len(group.digits) <= 4 and cues.UNIT.match(text, group.end)))
-        so_far = "".join(item.digits for item in parts[-1])
-        if parts[-1] and (counts or (apart and (whole or len(so_far) >= 15 or _SPOKEN_WHOLE.fullmatch(so_far)) and len(group.digits) > 3)):
+    for at, group in enumerate(run.groups):
+        if parts[-1] and text[run.groups[at - 1].end : group.start].strip(" -–—") and _apart(text, parts[-1], run.groups[at:]):
             parts.append([])
         parts[-1].append(group)
     if len(parts) == 1:
         return [run]
     cut = [run_of(tuple(part)) for part in parts]
     return [replace(cut[0], lead=run.lead), *cut[1:-1], replace(cut[-1], tail=run.tail)]
+
+
+def _apart(text: str, before: Sequence[Group], rest: Sequence[Group]) -> bool:
+    """Whether a pause ends one number: what follows counts something, is a whole number, or is too long to be the rest of it."""
+    group = rest[0]
+    size, left = sum(len(item.digits) for item in before), sum(len(item.digits) for item in rest)
+    if len(rest) == 1 and (cues.MONEY.match(text, group.end) or (len(group.digits) <= 4 and cues.UNIT.match(text, group.end))):
+        return True
+    if len(group.digits) <= 3 or group.kind == "en":
+        return False
+    whole = len(group.digits) >= 15 or _MOBILE.fullmatch(group.digits) is not None
+    return (
+        whole
+        or (size >= 15 and size + len(group.digits) > 19)
+        or (left >= 10 and _MOBILE.fullmatch("".join(item.digits for item in before)) is not None)
+    )
 
 
 def _number(line: _Line, run: Run, used: int, last: Span | None) -> Span | None:
@@ -118,8 +144,8 @@ def _number(line: _Line, run: Run, used: int, last: Span | None) -> Span | None:
     kind = _kind(line, run, cue, near, last)
     if kind is None:
         return None
-    if kind == "身份证" and check is not None and size < 17:
-        return Span(run.start, check.end(), "身份证", run.digits + "X", 0.8)
+    if kind in {"身份证", "尾号"} and check is not None and size in {3, 5, 7, 9, 11}:
+        return Span(run.start, check.end(), kind, run.digits + "X", 0.8)
     grown = _grown(text, run, kind)
     letters = _letters(text, run)
     if letters is not None and kind in _LONG_KINDS and (cue is None or cue.end <= letters[0]):
@@ -137,7 +163,7 @@ def _kind(line: _Line, run: Run, cue: Cue | None, near: bool, last: Span | None)
         return "护照"
     if _is_hotline(line, run, cue, waits) or cues.PREFIX_ONLY.match(text, run.end):
         return None
-    if counted(text, run) and not (announced and near and not cues.MONEY.match(text, run.end)):
+    if counted(text, run) and not (announced and near and cue is not None and not cue.weak and not cues.MONEY.match(text, run.end)):
         return None
     if cue is not None and cue.kind == "编号":
         return None
@@ -149,6 +175,8 @@ def _kind(line: _Line, run: Run, cue: Cue | None, near: bool, last: Span | None)
         return None
     if size >= LONG and not run.tens:
         return _own(digits)
+    if _CARD_GROUPS.fullmatch(text, run.start, run.end):
+        return "卡号"
     if _US_PHONE.fullmatch(text, run.start, run.end) or (size >= 10 and digits.startswith("0")):
         return "手机号"
     if size == 10 and _NANP.fullmatch(digits) and _HAN.search(text) is None:
@@ -200,17 +228,26 @@ def counted(text: str, run: Run) -> bool:
     """Whether the run is an amount, a rate or a count by what stands around it."""
     if cues.MONEY.match(text, run.end) is not None and len(run.digits) <= 14:
         return True
+    if _ROUND.fullmatch(text, run.start, run.end) and not bare(text, run.start, run.end):
+        return True
     if len(run.digits) > 6:
         return False
     return cues.UNIT.match(text, run.end) is not None or cues.CURRENCY.search(text, max(0, run.start - 24), run.start) is not None
 
 
 def _is_hotline(line: _Line, run: Run, cue: Cue | None, waits: Kind | None) -> bool:
+    if _TOLL_FREE.fullmatch(line.text, run.start, run.end):
+        return True
     if cues.HOTLINE.fullmatch(run.digits) is None:
         return False
     if cue is not None and cue.kind != "手机号":
         return False
-    return waits not in _SHORT_KINDS or _DIALLED.search(line.text, 0, run.start) is not None
+    return (
+        waits not in _SHORT_KINDS
+        or len(run.digits) == 5
+        or (len(run.digits) == 3 and waits in {"验证码", "密码"})
+        or _DIALLED.search(line.text, 0, run.start) is not None
+    )
 
 
 def _letters(text: str, run: Run) -> tuple[int, str] | None:
@@ -245,9 +282,15 @@ def _grown(text: str, run: Run, kind: Kind) -> Run:
             everyday = sum(_everyday(text, group) for group in (*run.lead[-2:][first:], *run.tail[:end]))
             everyday += sum(text[group.start] in FUNCTION_WORDS for group in run.lead[-2:][first:])
             size = sum(len(group.digits) for group in groups)
-            if everyday == 0 or size in full:
+            if (everyday == 0 or size in full) and not _is_word(text, groups[0]):
                 ways.append((size not in full and bool(full), everyday, -len(groups), groups))
     return run_of(min(ways, key=lambda way: way[:3])[3])
+
+
+def _is_word(text: str, first: Group) -> bool:
+    """A function word (卡号是…) that no pause and no other 是 parts from what stands before it."""
+    before = text[first.start - 1 : first.start]
+    return not first.sure and text[first.start] in FUNCTION_WORDS and before not in {"", "是", "，", " ", ","}
 
 
 def _everyday(text: str, group: Group) -> bool:

@@ -8,9 +8,6 @@ from typing import Literal
 PiiType = Literal[
     "卡号", "尾号", "手机号", "身份证", "护照", "验证码", "密码", "安全码", "姓名", "地址", "车牌", "邮箱", "客户号"
 ]  # fmt: skip
-PII_TYPES: tuple[PiiType, ...] = (
-    "卡号", "尾号", "手机号", "身份证", "护照", "验证码", "密码", "安全码", "姓名", "地址", "车牌", "邮箱", "客户号"
-)  # fmt: skip
 Kind = PiiType | Literal["编号"]
 """What a cue announces. 编号: a number that is nobody's (order, ticket, waybill, staff …)."""
 NUMBERS: frozenset[Kind] = frozenset({"卡号", "尾号", "手机号", "身份证", "护照", "验证码", "密码", "安全码", "编号"})

@@ -14,8 +14,8 @@ from copilot import codec
 from copilot.domain.artifacts import Artifact, ArtifactKind
 from copilot.domain.calls import Call, fold
 from copilot.domain.clock import Clock
-from copilot.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from copilot.domain.events import CallEnded, CallEvent, EventEnvelope, Redacted, SuggestionFeedback
+from copilot.domain.errors import Conflict, Forbidden, NotFound
+from copilot.domain.events import CallEnded, CallEvent, EventEnvelope, SuggestionFeedback
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry, Scope, may_hear_values
 from copilot.store import rows
@@ -24,6 +24,7 @@ from copilot.store.audit import append_entry
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
 from copilot.store.keyring import CallCipher, KeyRing
+from copilot.store.redaction import rewrite
 
 MAX_PAGE = 1000
 
@@ -175,25 +176,7 @@ class SqlCalls:
         Only fields named in ``CONTENT`` may differ; raises InvalidInput otherwise, NotFound for a seq that does not exist.
         """
         with self._database.write() as connection:
-            row = rows.lock_call(connection, org_id, call_id)
-            cipher = rows.need_cipher(connection, self._keyring, org_id, call_id)
-            stored = {item.seq: item for item in rows.read(connection, self._keyring, org_id, call_id)}
-            for seq, event in rewritten.items():
-                if seq not in stored:
-                    raise NotFound(f"Call {call_id} has no event {seq}.")
-                payload, content = codec.split(event)
-                if payload != codec.split(stored[seq].event)[0]:
-                    raise InvalidInput(f"Event {seq} may only change in its content fields.")
-                at_row = sa.and_(rows.is_call(t.call_contents, org_id, call_id), t.call_contents.c.seq == seq)
-                connection.execute(sa.delete(t.call_contents).where(at_row))
-                if content:
-                    sealed = rows.sealed_content(cipher, seq, event.type, content)
-                    connection.execute(sa.insert(t.call_contents).values(org_id=org_id, call_id=call_id, seq=seq, **sealed))
-            redacted = Redacted(seqs=tuple(sorted(rewritten)))
-            envelopes = rows.append(connection, self._keyring, row, [redacted], at=self._clock.now())
-            if row["phase"] == "ended":
-                # The masked listening copy must hide what was found; one that is being made now began without it.
-                rows.queue_again(connection, org_id, call_id, "recording", self._clock.now(), unless={"queued"})
+            envelopes = rewrite(connection, self._keyring, org_id, call_id, rewritten, at=self._clock.now())
         self._doorbell.ring(envelopes)
         return envelopes[0]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -28,6 +28,7 @@ from copilot.store import tables as t
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
 from copilot.store.keyring import KeyRing
+from copilot.store.redaction import rewrite
 
 T = TypeVar("T")
 
@@ -98,6 +99,12 @@ class SqlJournal:
 
         if values:
             await self._submit(work)
+
+    async def rewrite(self, org_id: OrgId, opened: OpenedCall, rewritten: Mapping[int, CallEvent]) -> list[EventEnvelope]:
+        at = self._clock.now()
+        return await self._submit(
+            lambda connection: rewrite(connection, self._keyring, org_id, opened.call_id, rewritten, at=at, epoch=opened.epoch)
+        )
 
     # -- beyond the port ---------------------------------------------------------------------------------------------------------------
 

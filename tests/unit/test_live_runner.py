@@ -244,3 +244,31 @@ async def test_a_store_that_is_away_for_a_moment_neither_doubles_a_final_nor_los
         assert connection.exec_driver_sql("select count(*) from vault").scalar() == 2, "the caller's number and the one said"
     assert bench.events()[-1].type == "call_ended"
     bench.store.close()
+
+
+async def test_a_number_said_in_pieces_is_taken_out_of_the_earlier_finals_too(tmp_path):
+    bench = Bench(tmp_path, OneAnswer(0.9))
+    call = await bench.desk.open_call(START, INTEGRATION)
+    rewrite, faults = bench.store.journal.rewrite, [EngineError("away", retryable=True)]
+
+    async def flaky_rewrite(*arguments):
+        if faults:
+            raise faults.pop()
+        return await rewrite(*arguments)
+
+    bench.store.journal.rewrite = flaky_rewrite
+    for number, text in enumerate(["六二二八四八", "零零三九"], 1):
+        await call.final(final(number, text))
+    assert [event.text for event in bench.events() if event.type == "utterance_final"] == ["六二二八四八", "零零三九"]
+    with pytest.raises(EngineError):
+        await call.final(final(3, "八八八二幺零"))
+    await call.final(final(3, "八八八二幺零"))
+    events = bench.events()
+    said = [event for event in events if event.type == "utterance_final"]
+    assert len(said) == 3, "nothing is stored twice"
+    assert all(event.text.startswith("【卡号#") for event in said)
+    redacted = [seq for event in events if event.type == "redacted" for seq in event.seqs]
+    assert [events[seq - 1].utterance_id for seq in redacted] == ["customer-1", "customer-2"]
+    assert [turn.text for turn in call.session.dialogue.turns] == [event.text for event in said], "a model sees no clear piece either"
+    await call.end("hangup", 4000)
+    bench.store.close()

@@ -43,6 +43,32 @@ FOUND = [
     ("my name is John Smith and my phone number is 415-555-0123", [("姓名", "John Smith"), ("手机号", "415-555-0123")]),
     ("This is for Mr. Zhao", [("姓名", "Zhao")]),
     ("I live at 221 Baker Street", [("地址", "221 Baker Street")]),
+    # said, misheard, put right
+    ("伟号是三六七八", [("尾号", "三六七八")]),
+    ("燕正吗是四八二九幺三", [("验证码", "四八二九幺三")]),
+    ("手机号幺三八，嗯，零零久三，二腰六五", [("手机号", "幺三八，嗯，零零久三，二腰六五")]),
+    ("卡号六二两个五，八四八八，三个零一，二五六四八", [("卡号", "六二两个五，八四八八，三个零一，二五六四八")]),
+    ("手机号八七，哦不是，幺三九零零零零五六七八", [("手机号", "八七"), ("手机号", "幺三九零零零零五六七八")]),
+    ("my PIN is four four oh won", [("密码", "four four oh won")]),
+    ("call me on two one two, um, five five five, oh one double four", [("手机号", "two one two, um, five five five, oh one double four")]),
+    ("card ending in forty two seventeen", [("尾号", "forty two seventeen")]),
+    ("身份证后四位零零二叉", [("尾号", "零零二叉")]),
+    # what has letters
+    ("车牌是粤B幺二三I八", [("车牌", "粤B幺二三I八")]),
+    ("车牌民B八I二K五", [("车牌", "民B八I二K五")]),
+    ("my plate is Q I C oh two four", [("车牌", "Q I C oh two four")]),
+    ("护照号EI八八五幺六七八", [("护照", "EI八八五幺六七八")]),
+    ("邮箱xiaoyu二零艾特example点com", [("邮箱", "xiaoyu二零艾特example点com")]),
+    ("it's t dot fenwick at example dot com", [("邮箱", "t dot fenwick at example dot com")]),
+    ("产品代码HS479497", []),
+    ("你的版本是A293169吗", []),
+    # names and places
+    ("给我女儿任雨桐，在国外上学", [("姓名", "任雨桐")]),
+    ("刚才有个自称唐秀兰的人", [("姓名", "唐秀兰")]),
+    ("是弓长张还是立早章", [("姓名", "弓长张"), ("姓名", "立早章")]),
+    ("谢谢陈先生", [("姓名", "陈")]),
+    ("现在住稻香公寓十八栋三单元三一零四室", [("地址", "稻香公寓十八栋三单元三一零四室")]),
+    ("sixty four Juniper Road, flat four", [("地址", "sixty four Juniper Road, flat four")]),
 ]
 
 
@@ -76,6 +102,15 @@ def test_found(text: str, expected: list[tuple[str, str]]) -> None:
         "普通挂失补卡工本费十五元，金卡及以上免收",
         "this is the bank, one of two or three options",
         "订单号202611220001234",
+        "那个短信是从一零六九开头的号发来的",
+        "卡号报一下，您取1809号就行",
+        "高先进的机器，于是我就想试试，马上来，钱都准备好了",
+        "李宁店旁边，长安街网点，十八点十五分开门",
+        "滨江支行地址是江南大道588号",
+        "还在犹豫期里，十二号之前申请的话",
+        "Three wrong PINs in a row lock the card for five to seven days",
+        "I'm calling about Apple Pay in Hong Kong",
+        "那一天，我们从三点到四点都在",
         "工单号二零二六一一二二零零零幺二三四处理了吗",
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from copilot.domain.transcript import Correction, TranscriptFinal, TranscriptPartial, Word
@@ -164,3 +166,58 @@ def test_stable_stops_before_what_may_still_change() -> None:
     assert (masked.stable, masked.unstable) == ("尾号", "【尾号】的卡")
     masked = Masker().partial(partial("你好尾号3678的卡", "丢了"))
     assert (masked.stable, masked.unstable) == ("你好尾号【尾号】的卡", "丢了")
+
+
+def said(masker: Masker, *lines: tuple[str, str]) -> list[str]:
+    """The masked texts of the lines (channel, text), late finds included."""
+    texts: dict[str, str] = {}
+    for number, (channel, text) in enumerate(lines):
+        masked, _ = masker.final(replace(final(text, channel), utterance_id=f"{channel}-{number}"))
+        texts[masked.utterance_id] = masked.text
+        texts |= {late.final.utterance_id: late.final.text for late in masker.take_rewritten()}
+    return list(texts.values())
+
+
+def test_pieces_that_nobody_asked_for_are_one_number_in_the_end() -> None:
+    lines = [("customer", "一三七八八"), ("agent", "嗯"), ("customer", "零零九"), ("customer", "二三一")]
+    assert said(Masker(), *lines) == ["【手机号#1】", "嗯", "【手机号#2】", "【手机号#3】"]
+
+
+def test_short_counts_in_a_row_are_no_number() -> None:
+    lines = [("customer", "三十"), ("customer", "五十二"), ("customer", "12")]
+    assert said(Masker(), *lines) == ["三十", "五十二", "12"]
+
+
+def test_a_number_is_named_afterwards() -> None:
+    assert said(Masker(), ("customer", "三六七八"), ("customer", "这是我卡的尾号")) == ["【尾号#1】", "这是我卡的尾号"]
+    assert said(Masker(), ("customer", "三六七八"), ("agent", "这是金额吗")) == ["三六七八", "这是金额吗"]
+
+
+def test_a_name_known_now_is_taken_out_of_earlier_lines() -> None:
+    lines = [("customer", "柴静怡的卡丢了"), ("agent", "请问您怎么称呼"), ("customer", "我叫柴静怡")]
+    assert said(Masker(), *lines) == ["【姓名#1】的卡丢了", "请问您怎么称呼", "我叫【姓名#1】"]
+
+
+def test_what_was_in_clear_is_handed_out_with_its_token() -> None:
+    masker = Masker()
+    said(masker, ("customer", "三六七八"))
+    masker.final(replace(final("这是卡的尾号"), utterance_id="customer-9"))
+    (late,) = masker.take_rewritten()
+    assert late.tokens == (("三六七八", "【尾号#1】"),)
+    assert masker.take_rewritten() == []
+
+
+def test_both_sides_say_one_number() -> None:
+    lines = [
+        ("agent", "请您说一下手机号"),
+        ("customer", "幺六三"),
+        ("agent", "幺六三，后面呢"),
+        ("customer", "二五零零"),
+        ("agent", "嗯"),
+        ("customer", "八八零幺"),
+        ("agent", "参考号零二四五八八五"),
+    ]
+    masked = said(Masker(), *lines)
+    assert masked[2] == "【手机号#1】，后面呢"
+    assert all(line.startswith("【手机号#") for line in (masked[1], masked[3], masked[5]))
+    assert masked[6] == "参考号零二四五八八五"

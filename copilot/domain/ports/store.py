@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -55,6 +55,12 @@ class CallJournal(Protocol):
         """Compare-and-append under the epoch; durable when it returns. A ``CallEnded`` queues the after-call jobs in the same transaction.
 
         Events of one call appended concurrently get their seq in the order of the calls to append. Raises Conflict when the epoch is stale.
+        """
+        ...
+
+    async def rewrite(self, org_id: OrgId, opened: OpenedCall, rewritten: Mapping[int, CallEvent]) -> list[EventEnvelope]:
+        """Replaces the contents of stored events, by seq (personal information was found late), and appends ``Redacted``; durable when it
+        returns. Raises Conflict when the epoch is stale, NotFound for a seq that does not exist.
         """
         ...
 
