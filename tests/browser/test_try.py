@@ -175,7 +175,7 @@ def test_a_line_that_breaks_goes_on_where_it_was(
 def test_a_file_is_a_call_too_and_pauses_by_keyboard(
     chromium: Browser, server: ServerProcess, customer_voice: Path, shoot, open_page: OpenPage, console_errors: list[str]
 ):
-    page = open_page(chromium, 768, 900)
+    page = open_page(chromium, 320, 900)
     page.emulate_media(color_scheme="dark")
     sign_in(page, server, "/try", "agent-a")
     page.get_by_test_id("try-source-file").check()
@@ -187,6 +187,7 @@ def test_a_file_is_a_call_too_and_pauses_by_keyboard(
     expect(line(page)).to_have_attribute("data-state", "paused")
     expect(page.get_by_test_id("try-level")).to_have_attribute("data-level", "0.00", timeout=SLOW)
     shoot(page, "try-7-paused-dark")
+    assert fits(page)
     page.keyboard.press("Alt+m")
     expect(line(page)).to_have_attribute("data-state", "ended", timeout=5 * SLOW)
     expect(finals(page).filter(has_text="密码")).to_be_visible(timeout=SLOW)

@@ -36,8 +36,9 @@ export function LineBar({ phone, devices, deviceId, onDevice }: Props) {
       <div class="line-row">
         <span class="line-state" role="status">
           <i aria-hidden="true" /> {t(`try.state.${state}`, { who: t(`channel.${line.wish.role}`) })}
-          {state === 'waiting' && <Held phone={phone} />}
         </span>
+        {/* Beside the status, not in it: a number that counts up is not read out. */}
+        {state === 'waiting' && <Held phone={phone} />}
         {on && <Level phone={phone} />}
         <span class="grow" />
         {on && devices.length > 1 && <DeviceSelect devices={devices} deviceId={deviceId} onDevice={onDevice} />}
@@ -110,7 +111,7 @@ function Level({ phone }: { phone: Telephone }) {
 
 function Held({ phone }: { phone: Telephone }) {
   const t = useApp().t.value;
-  return <span class="dim num"> {t('try.held', { n: Math.round(phone.heldMs.value / 1000) })}</span>;
+  return <span class="dim num">{t('try.held', { n: Math.round(phone.heldMs.value / 1000) })}</span>;
 }
 
 function Quiet({ phone }: { phone: Telephone }) {
