@@ -20,6 +20,9 @@ from streaming.calling import FRAME_MS
 Json = dict[str, Any]
 MATCH_MS = 400
 """A text belongs to the turn in which the audio it covers ends, give or take this much (the voice detector's edges)."""
+RUN_GAP_MS = 600
+"""Turns of one channel that follow each other sooner (the other side said 嗯 meanwhile) are one run of speech: nobody who listens can know that
+the first was over. Waits are from the beginning of the run, and from its end."""
 STAGES = ("endpoint", "queue", "decode", "publish")
 
 
@@ -28,7 +31,8 @@ class UtteranceMeasure:
     """One reference utterance. ``spoken_at``: when it ended, monotonic seconds. Waits are None where nothing came.
 
     ``first_ms``: speech start → first text on the screen (a partial, or the final of a short utterance); ``two_right_ms``: → first text
-    with two right characters; ``final_ms``: speech end → last right character of the finals, None if missed.
+    with two right characters; both None within a run of speech (``RUN_GAP_MS``). ``final_ms``: end of the run → last right character of its
+    finals; None before the run's last utterance, and if that was missed.
     """
 
     utterance: Utterance
@@ -118,9 +122,12 @@ def _utterances(
         texts += [(at, item["end_ms"], item["stable"] + item["unstable"]) for at, item in partials if item["channel"] == channel]
         texts.sort(key=lambda item: item[0])
         outcomes = align(own, [Shown(text=final["text"], at_ms=at) for at, final in said])
-        for utterance, outcome in zip(own, outcomes, strict=True):
-            first, two_right = _first_texts(utterance, texts)
-            last = None if outcome.missed else outcome.last_right_ms
+        begins = [index == 0 or own[index].start_ms - own[index - 1].end_ms >= RUN_GAP_MS for index in range(len(own))]
+        arrived: float | None = None
+        for index, (utterance, outcome) in enumerate(zip(own, outcomes, strict=True)):
+            first, two_right = _first_texts(utterance, texts) if begins[index] else (None, None)
+            arrived = max((at for at in (None if begins[index] else arrived, outcome.last_right_ms) if at is not None), default=None)
+            last = arrived if not outcome.missed and (index + 1 == len(own) or begins[index + 1]) else None
             measures.append(
                 UtteranceMeasure(
                     utterance=utterance,

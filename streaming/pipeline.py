@@ -120,6 +120,8 @@ class PipelineConfig:
     stall_ms: int = 1_500
     """Audio that stops coming for so long (by the injected clock) closes the utterance."""
     first_partial_ms: int = 700
+    opening_step_ms: int = 160
+    """How often a partial is offered while nothing of the utterance is shown."""
     partial_step_ms: int = 320
     """How often a fresh partial is offered; the schedule decides which ones are decoded."""
     lock_after_ms: int = 5_000
@@ -340,7 +342,8 @@ class ChannelPipeline:
 
     def _ask_partial(self, current: OpenUtterance) -> Transcribe:
         config, end = self._config, self._framed
-        current.next_partial = end + config.partial_step_ms * SAMPLES_PER_MS
+        step = config.partial_step_ms if any(current.shown) else config.opening_step_ms
+        current.next_partial = end + step * SAMPLES_PER_MS
         lock_after = config.lock_after_ms * SAMPLES_PER_MS
         start = current.open_window(end, longest=config.max_partial_ms * SAMPLES_PER_MS, shortened=lock_after)
         ask = self._ask("partial", start, end, context=current.agreement.locked[-40:], word_times=end - start > lock_after)

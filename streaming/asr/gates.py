@@ -14,6 +14,9 @@ DOUBTFUL_NO_SPEECH = 0.15
 DOUBTFUL_LOGPROB = -0.7
 """Speech over a telephone keeps the no-speech token under 0.15 even where the words are wrong, but for answers of one syllable (a clear 好:
 0.23 at −0.51); over a singer of syllables it is mostly above, and the words are poor. Both together refuse."""
+DOUBTFUL_PARTIAL_LOGPROB = -1.0
+"""The same for partials: their windows hold little speech, which the no-speech token takes for none. Down to here the first 400 ms of an
+utterance read as well as those with a low no-speech token (85% of them begin rightly), and what was wrong is replaced or withdrawn."""
 HOPELESS_LOGPROB = -1.4
 """Below this mean log-probability the text is a guess whatever the no-speech token says."""
 DOUBTED_HOTWORD_LOGPROB = -1.0
@@ -101,12 +104,15 @@ def _recites(text: str, words: Sequence[str], *, doubted: bool) -> bool:
     return len(items) >= 4 and len(strange) * 3 <= len(items) and all(len(item) <= 2 for item in strange)
 
 
-def rejection(text: str, *, avg_logprob: float, no_speech_prob: float, prompt: str = "", hotwords: Sequence[str] = ()) -> Rejection | None:
+def rejection(
+    text: str, *, avg_logprob: float, no_speech_prob: float, prompt: str = "", hotwords: Sequence[str] = (), partial: bool = False
+) -> Rejection | None:
     """The gate that refuses a decode, or None. Loops come last: the caller may decode again before believing that."""
+    doubtful = DOUBTFUL_PARTIAL_LOGPROB if partial else DOUBTFUL_LOGPROB
     said = letters(text)
     if not said:
         return "empty"
-    if (no_speech_prob > DOUBTFUL_NO_SPEECH and avg_logprob < DOUBTFUL_LOGPROB) or avg_logprob < HOPELESS_LOGPROB:
+    if (no_speech_prob > DOUBTFUL_NO_SPEECH and avg_logprob < doubtful) or avg_logprob < HOPELESS_LOGPROB:
         return "no_speech"
     if _ANYWHERE.search(said) or _WHOLE.fullmatch(said):
         return "blocklist"

@@ -30,6 +30,8 @@ class ScheduleConfig:
     """CPU: 2 (larger batches delay finals more than they save); GPU: 16–32."""
     partial_deadline_ms: float = 3_000
     cadence_ms: float = 800
+    opening_cadence_ms: float = 160
+    """Between two partials while nothing is shown of the utterance yet (the first may have been refused); under load up to ``cadence_ms``."""
     max_cadence_ms: float = 4_000
     stretch_from: float = 0.45
     """Utilisation at which the partial cadence begins to stretch; it is longest at ``stretch_to``."""
@@ -230,9 +232,12 @@ class Schedule:
 
     def cadence_ms(self, now_ms: float) -> float:
         """The least time between two partials of a channel at the present load."""
+        return self._stretched(self.config.cadence_ms, self.config.max_cadence_ms, now_ms)
+
+    def _stretched(self, least_ms: float, most_ms: float, now_ms: float) -> float:
         config = self.config
         span = (self.load(now_ms) - config.stretch_from) / (config.stretch_to - config.stretch_from)
-        return config.cadence_ms + (config.max_cadence_ms - config.cadence_ms) * min(1.0, max(0.0, span))
+        return least_ms + (most_ms - least_ms) * min(1.0, max(0.0, span))
 
     def live_channels(self, now_ms: float) -> int:
         """Channels that sent something in the last ``channel_idle_ms``; older idle ones are forgotten."""
@@ -301,13 +306,14 @@ class Schedule:
     def _due_partials(self, now_ms: float) -> tuple[list[Ticket], float | None]:
         """Waiting partials whose channel's turn has come, longest-unserved channel first; and when the next turn comes."""
         cadence = self.cadence_ms(now_ms)
+        opening = self._stretched(self.config.opening_cadence_ms, self.config.cadence_ms, now_ms)
         due: list[tuple[float, Ticket]] = []
         look_again: float | None = None
         for state in self._channels.values():
             if state.waiting is None or state.in_hand:
                 continue
             # Nothing is shown of an opening utterance: its turn does not wait for quieter times.
-            turn = state.last_partial_ms + (self.config.cadence_ms if state.waiting.request.opening else cadence)
+            turn = state.last_partial_ms + (opening if state.waiting.request.opening else cadence)
             if turn <= now_ms:
                 due.append((max(state.last_partial_ms, state.waiting.arrived_ms - cadence), state.waiting))
             else:

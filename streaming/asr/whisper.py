@@ -300,6 +300,7 @@ class WhisperRecognizer:
             no_speech_prob=decoded.no_speech_prob,
             prompt=STYLE_PROMPTS.get(language, ""),
             hotwords=item.request.hotwords,
+            partial=item.request.lane == "partial",
         )
         return Hypothesis(
             text="" if rejected else text,

@@ -128,6 +128,20 @@ def test_waits_of_one_utterance():
     assert (measures.finals, measures.finals_lost, measures.unfinished) == (1, 0, 0)
 
 
+def test_turns_without_a_pause_between_them_are_one_run_of_speech():
+    """The agent says 嗯 in the middle of the customer's sentence: the gold has two turns, the channel has one run of speech."""
+    first, close, apart = said(1000, 3000, "我的卡丢了"), said(3200, 5000, "昨天在超市"), said(5600, 6500, "请帮我查")
+    heard = record(
+        partial(1900, "", "我的", 1800), final(5700, "我的卡丢了昨天在超市", 4980), final(7100, "请帮我查", 6480, "customer-2"), stored=2
+    )
+    run = measure(heard, [first, close, apart]).utterances
+    assert [item.final_ms for item in run] == [None, pytest.approx(700), pytest.approx(600)]
+    assert [item.first_ms for item in run] == [pytest.approx(900), None, pytest.approx(1500)]
+    lost = measure(record(final(5700, "我的卡丢了", 2980), stored=1), [first, close]).utterances
+    assert [item.final_ms for item in lost] == [None, None]
+    assert lost[1].outcome.missed
+
+
 def test_the_final_of_a_short_utterance_is_its_first_text():
     measures = measure(record(final(3650, "我的卡丢了", 2980), stored=1), [CUSTOMER])
     assert measures.utterances[0].first_ms == pytest.approx(2650)
