@@ -24,6 +24,7 @@ from copilot.domain.transcript import (
     TranscriptFinal,
     TranscriptPartial,
 )
+from streaming.asr.lead import MARGIN_MS, Past, Spoken
 from streaming.asr.utterance import ClosedUtterance, Finish, FinishedText, OpenUtterance, Speculation
 from streaming.vad.endpoint import (
     SAMPLES_PER_MS,
@@ -131,6 +132,8 @@ class PipelineConfig:
     final_beam: int = 2
     sure_end_ms: int = 0
     """Silence that closes an utterance whose speculative final reads like a finished sentence; 0: the endpoint's own, always."""
+    lead_ms: int = 0
+    """Earlier speech of the channel kept for the decoder to hear before a final."""
     context_chars: int = 0
     """Characters of this channel's last final given to the next final as previous text."""
 
@@ -178,6 +181,7 @@ class ChannelPipeline:
         self._tags = 0
         self._last_audio_ms = 0.0
         self._context = ""
+        self._past = Past(self._config.lead_ms)
 
     @property
     def waiting(self) -> int:
@@ -263,7 +267,7 @@ class ChannelPipeline:
         if self._open is not None:
             keep = self._open.audio_start
         else:
-            keep = self._framed - (self._config.pre_roll_ms + self._config.endpoint.start_ms) * SAMPLES_PER_MS - WINDOW_SAMPLES
+            keep = self._framed - (max(self._config.pre_roll_ms, MARGIN_MS) + self._config.endpoint.start_ms) * SAMPLES_PER_MS - WINDOW_SAMPLES
         if keep - self._pcm_start > WINDOW_SAMPLES:
             del self._pcm[: 2 * (keep - self._pcm_start)]
             self._pcm_start = keep
@@ -316,6 +320,7 @@ class ChannelPipeline:
         word_times: bool,
         guess: bool = False,
         heard: str = "",
+        onset: int = 0,
     ) -> Transcribe:
         self._tags += 1
         tag = f"{self._channel}:{lane[0]}{self._tags}"
@@ -332,6 +337,8 @@ class ChannelPipeline:
             word_times=word_times,
             speculative=guess,
             opening=lane == "partial" and self._open is not None and not any(self._open.shown),
+            onset_ms=max(0, onset - start) // SAMPLES_PER_MS,
+            leads=self._past.before(start) if lane == "final" else (),
         )
         return Transcribe(request=request, tag=tag)
 
@@ -353,7 +360,7 @@ class ChannelPipeline:
     def _ask_final(self, current: OpenUtterance, end: int, *, guess: bool = False) -> Transcribe:
         context = self._context[-self._config.context_chars :] if self._config.context_chars else ""
         heard = "".join(current.shown)
-        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess, heard=heard)
+        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess, heard=heard, onset=current.speech_start)
 
     def _speculate(self, current: OpenUtterance) -> list[PipelineEffect]:
         ask = self._ask_final(current, self._framed, guess=True)
@@ -396,6 +403,8 @@ class ChannelPipeline:
             ask = self._ask_final(current, end)
             tag, request = ask.tag, ask.request
             effects.append(ask)
+        first = max(current.speech_start - MARGIN_MS * SAMPLES_PER_MS, current.audio_start)
+        last = min(speech_end + MARGIN_MS * SAMPLES_PER_MS, self._framed)
         self._closed.append(
             ClosedUtterance(
                 utterance=current.utterance,
@@ -412,6 +421,7 @@ class ChannelPipeline:
                 own_until=own_until,
                 shown=current.shown,
                 hypothesis=hypothesis,
+                spoken=(first, last, self._audio(first, last) if self._config.lead_ms else b""),
             )
         )
         self._open, self._floor = None, speech_end
@@ -448,6 +458,9 @@ class ChannelPipeline:
                 continue
             finished, confidence = outcome
             self._context = finished.text
+            if self._config.lead_ms and closed.hypothesis is not None:
+                start, end, pcm16 = closed.spoken
+                self._past.add(Spoken(start=start, end=end, pcm16=pcm16, text=closed.hypothesis.text))
             effects.append(EmitFinal(final=self._final(closed, finished, confidence)))
         return effects
 

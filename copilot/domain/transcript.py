@@ -101,11 +101,20 @@ class MaskedAnew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """Earlier speech of the channel that may be decoded before a window for context. ``text``: what was published of it."""
+
+    pcm16: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecognizeRequest:
     """One window to decode. ``pcm16``: mono 16 kHz s16le bytes. Never longer than 30 s.
 
     ``speculative``: a final asked for during a pause that may not be the end; it may be taken back, or confirmed. ``opening``: a partial
-    of an utterance of which nothing is shown yet.
+    of an utterance of which nothing is shown yet. ``onset_ms``: where speech begins in ``pcm16``. ``leads``: oldest first; engines that
+    cannot use them leave them out, the hypothesis is of ``pcm16`` alone.
     """
 
     request_id: str
@@ -120,6 +129,8 @@ class RecognizeRequest:
     word_times: bool = False
     speculative: bool = False
     opening: bool = False
+    onset_ms: int = 0
+    leads: tuple[Lead, ...] = ()
     economy: int = 0
     """How much the decode may save: 0 nothing, 1 and 2 smaller beams and shorter windows, as the recogniser's load demands."""
 

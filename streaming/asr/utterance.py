@@ -136,6 +136,8 @@ class ClosedUtterance:
     own_until: int | None = None
     shown: tuple[str, str] = ("", "")
     hypothesis: Hypothesis | None = None
+    spoken: tuple[int, int, bytes] = (0, 0, b"")
+    """Its speech with margins: samples [start, end) of the media clock, and the audio (empty when nobody will need it)."""
     failed: bool = False
     retried: bool = False
 

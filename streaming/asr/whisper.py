@@ -6,6 +6,7 @@ single-threaded, and the GIL is released while they work. N separate models woul
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -23,15 +24,18 @@ from streaming.asr import gates
 from streaming.asr.compact import TokenMap, open_token_map
 from streaming.asr.detect import check_whisper
 from streaming.asr.devices import place, this_machine
+from streaming.asr.lead import SAMPLES_PER_MS, cut, fitting, plausible
 from streaming.asr.mel import LogMel
 from streaming.asr.window import audio_ms, longer_window_ms, max_length, window_ms
+from streaming.asr.word_times import words_of
 
 STYLE_PROMPTS = {"zh": "以下是普通话的句子。"}
 """Previous text that tips the model to simplified, punctuated Mandarin."""
 _PROMPT_SIZES = (16, 32, 64, 96, 128)
 _MAX_HOTWORD_TOKENS = 64
+_DOUBTED = -1.0
+"""Mean log-probability of words after a lead under which they are decoded again without it."""
 _ECONOMY_BEAMS = (10, 2, 1)
-_TOKENS_PER_SECOND = 50
 _FULL_WIDTH = {",": "，", "?": "？", "!": "！", ":": "：", ";": "；", " ": "，"}
 _PAUSE = re.compile(r"(?<=[\u4e00-\u9fff])(?:[,?!:;]| (?=[\u4e00-\u9fff]))")
 
@@ -54,10 +58,13 @@ class _Item:
     audio: npt.NDArray[np.float32]
     prompt: list[int]
     key: BatchKey
+    lead_ms: int = 0
+    """How much of ``audio`` was said before the request's own."""
+    lead_text: str = ""
 
     @property
     def audio_ms(self) -> int:
-        return len(self.audio) // 16
+        return len(self.audio) // SAMPLES_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,7 @@ class WhisperRecognizer:
 
     def batch_key(self, request: RecognizeRequest) -> BatchKey:
         """What must be equal for requests to be decoded together."""
-        return self._key(request, self._prompt(request))
+        return self._item(request).key
 
     def recognize(self, requests: Sequence[RecognizeRequest]) -> list[Hypothesis]:
         """One hypothesis per request, in order. Any mix is accepted; requests with equal ``batch_key`` are decoded together."""
@@ -207,9 +214,9 @@ class WhisperRecognizer:
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         return [tokenizer.sot_prev, *before, *start] if before else start
 
-    def _key(self, request: RecognizeRequest, prompt: list[int]) -> BatchKey:
+    def _key(self, request: RecognizeRequest, prompt: list[int], lead_ms: int) -> BatchKey:
         return BatchKey(
-            window_ms=window_ms(audio_ms(request), request.lane, request.economy),
+            window_ms=window_ms(lead_ms + audio_ms(request), request.lane, request.economy),
             prompt_tokens=len(prompt),
             beam_size=min(request.beam_size, _ECONOMY_BEAMS[request.economy]),
             lane=request.lane,
@@ -219,9 +226,12 @@ class WhisperRecognizer:
 
     def _item(self, request: RecognizeRequest) -> _Item:
         prompt = self._prompt(request)
-        key = self._key(request, prompt)
-        audio = np.frombuffer(request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
-        return _Item(request=request, audio=audio, prompt=prompt, key=key)
+        leads = fitting(request.leads, audio_ms(request), request.economy) if request.lane == "final" and request.word_times else ()
+        before = b"".join(lead.pcm16 for lead in leads)
+        lead_ms = len(before) // (2 * SAMPLES_PER_MS)
+        audio = np.frombuffer(before + request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+        key = self._key(request, prompt, lead_ms)
+        return _Item(request, audio, prompt, key, lead_ms, "".join(lead.text for lead in leads))
 
     def _for(self, language: str) -> _Loaded:
         directory = self._model_dirs[language]
@@ -253,13 +263,14 @@ class WhisperRecognizer:
             if key.word_times:
                 words = self._align(encoded, items, decoded, key.language)
                 hypotheses = [self._with_words(h, w) for h, w in zip(hypotheses, words, strict=True)]
+                hypotheses = [self._own(item, h) if item.lead_ms else h for item, h in zip(items, hypotheses, strict=True)]
         except (RuntimeError, ValueError) as error:
             raise EngineError(
                 f"Decoding a window of {key.window_ms} ms failed ({error}): it may be tried again.", retryable=True
             ) from error
         return [
             self._again(item, hypothesis)
-            if key.lane == "final" and (hypothesis.rejected == "loop" or gates.doubled(hypothesis.text))
+            if key.lane == "final" and not item.lead_ms and (hypothesis.rejected == "loop" or gates.doubled(hypothesis.text))
             else hypothesis
             for item, hypothesis in zip(items, hypotheses, strict=True)
         ]
@@ -312,6 +323,28 @@ class WhisperRecognizer:
             window_ms=window,
         )
 
+    def _own(self, item: _Item, whole: Hypothesis) -> Hypothesis:
+        """What was said after the lead; decoded without it where that is not clear."""
+        boundary = item.lead_ms + item.request.onset_ms // 2
+        index = cut(whole.words, boundary, item.lead_text)
+        words = tuple(
+            replace(word, start_ms=max(0, word.start_ms - item.lead_ms), end_ms=max(0, word.end_ms - item.lead_ms))
+            for word in whole.words[index:]
+        )
+        text = ("" if whole.language == "zh" else " ").join(word.text for word in words).strip()
+        doubt = [math.log(max(word.confidence, 1e-4)) for word in words]
+        sure = sum(doubt) / max(1, len(doubt))
+        refused = whole.rejected or gates.rejection(
+            text,
+            avg_logprob=sure,
+            no_speech_prob=whole.no_speech_prob,
+            prompt=STYLE_PROMPTS.get(whole.language, ""),
+            hotwords=item.request.hotwords,
+        )
+        if refused or gates.doubled(text) or sure < _DOUBTED or not plausible(text, audio_ms(item.request)):
+            return self.recognize([replace(item.request, leads=())])[0]
+        return replace(whole, text=text, words=words, avg_logprob=sure, compression_ratio=gates.compression_ratio(text))
+
     def _again(self, item: _Item, failed: Hypothesis) -> Hypothesis:
         """The failed item alone, in a longer window, with a penalty on repetition and nothing before it that could be repeated."""
         window = longer_window_ms(failed.window_ms)
@@ -345,7 +378,7 @@ class WhisperRecognizer:
         except (RuntimeError, ValueError):
             results = [None] * len(items)
         return [
-            _words(tokenizer, result.tokens, aligned, item.audio_ms, float(np.exp(min(0.0, result.avg_logprob))))
+            words_of(tokenizer, result.tokens, aligned, item.audio_ms, float(np.exp(min(0.0, result.avg_logprob))))
             for item, result, aligned in zip(items, decoded, results, strict=True)
         ]
 
@@ -369,60 +402,3 @@ class WhisperRecognizer:
 
 def _with_request(item: _Item, request: RecognizeRequest, prompt: list[int]) -> _Item:
     return _Item(request=request, audio=item.audio, prompt=prompt, key=item.key)
-
-
-def _words(tokenizer: Any, tokens: list[int], aligned: Any, audio_ms: int, confidence: float) -> list[Word]:
-    """Characters (zh) or words (en) with marks attached to the one before; joined they make the text."""
-    pieces, piece_tokens = tokenizer.split_to_word_tokens(list(tokens))
-    if not pieces:
-        return []
-    ends = np.cumsum([len(piece) for piece in piece_tokens])
-    starts = ends - np.array([len(piece) for piece in piece_tokens])
-    times, probabilities = _token_times(aligned, len(tokens), audio_ms)
-    words: list[Word] = []
-    for piece, start, end in zip(pieces, starts, ends, strict=True):
-        text = piece.replace("\ufffd", "")
-        if words and not any(character.isalnum() for character in text):
-            words[-1] = replace(words[-1], text=words[-1].text + text)
-            continue
-        if not text.strip():
-            continue
-        if words and _continues(words[-1].text, text):
-            words[-1] = replace(words[-1], text=words[-1].text + text, end_ms=max(words[-1].end_ms, int(times[end])))
-            continue
-        chance = float(np.mean(probabilities[start:end])) if probabilities is not None else confidence
-        words.append(
-            Word(
-                text=text,
-                start_ms=int(times[start]),
-                end_ms=max(int(times[start]), int(times[end])),
-                confidence=max(0.0, min(1.0, chance)),
-            )
-        )
-    if not words:
-        return []
-    if tokenizer.language_code == "en":
-        return [replace(word, text=word.text.strip()) for word in words]
-    words[0] = replace(words[0], text=words[0].text.lstrip())
-    words[-1] = replace(words[-1], text=words[-1].text.rstrip())
-    return words
-
-
-def _continues(before: str, text: str) -> bool:
-    """True if ``text`` goes on with the number or Latin word that ``before`` ends with."""
-    return text[0].isascii() and text[0].isalnum() and before[-1].isascii() and (before[-1].isalnum() or before[-1] == ".")
-
-
-def _token_times(aligned: Any, count: int, audio_ms: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-    """Start of each token, and of the end after the last, in ms; token probabilities if the alignment gave them."""
-    even = np.linspace(0.0, float(audio_ms), count + 1)
-    if aligned is None or not aligned.alignments:
-        return even, None
-    path = np.array(aligned.alignments)
-    jumps = np.pad(np.diff(path[:, 0]), (1, 0), constant_values=1).astype(bool)
-    times = path[jumps, 1] * (1000.0 / _TOKENS_PER_SECOND)
-    probabilities = np.array(aligned.text_token_probs, dtype=np.float64)
-    if len(times) < count:
-        return even, probabilities if len(probabilities) >= count else None
-    times = np.append(times[:count], times[count] if len(times) > count else float(path[-1, 1]) * 1000.0 / _TOKENS_PER_SECOND + 20.0)
-    return np.clip(times, 0.0, float(audio_ms)), probabilities
