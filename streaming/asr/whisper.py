@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from copilot.domain.errors import ConfigError, EngineError
-from copilot.domain.transcript import Hypothesis, RecognizeRequest, Word
+from copilot.domain.transcript import Hypothesis, Lead, RecognizeRequest, Word
 from streaming.asr import gates
 from streaming.asr.compact import TokenMap, open_token_map
 from streaming.asr.detect import check_whisper
@@ -164,7 +164,7 @@ class WhisperRecognizer:
 
     def batch_key(self, request: RecognizeRequest) -> BatchKey:
         """What must be equal for requests to be decoded together."""
-        return self._item(request).key
+        return self._key(request, self._prompt(request), sum(len(lead.pcm16) for lead in _leads(request)) // (2 * SAMPLES_PER_MS))
 
     def recognize(self, requests: Sequence[RecognizeRequest]) -> list[Hypothesis]:
         """One hypothesis per request, in order. Any mix is accepted; requests with equal ``batch_key`` are decoded together."""
@@ -226,7 +226,7 @@ class WhisperRecognizer:
 
     def _item(self, request: RecognizeRequest) -> _Item:
         prompt = self._prompt(request)
-        leads = fitting(request.leads, audio_ms(request), request.economy) if request.lane == "final" and request.word_times else ()
+        leads = _leads(request)
         before = b"".join(lead.pcm16 for lead in leads)
         lead_ms = len(before) // (2 * SAMPLES_PER_MS)
         audio = np.frombuffer(before + request.pcm16, dtype="<i2").astype(np.float32) / np.float32(32768.0)
@@ -398,6 +398,11 @@ class WhisperRecognizer:
                 renamed = [replace(word, text=self._simplify(word.text)) for word in words]
             words = renamed
         return replace(hypothesis, words=tuple(words), text=separator.join(word.text for word in words))
+
+
+def _leads(request: RecognizeRequest) -> tuple[Lead, ...]:
+    """What is decoded before the request's own audio: it is cut off again by word times, so only where they are asked for."""
+    return fitting(request.leads, audio_ms(request), request.economy) if request.lane == "final" and request.word_times else ()
 
 
 def _with_request(item: _Item, request: RecognizeRequest, prompt: list[int]) -> _Item:
