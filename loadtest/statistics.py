@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,12 @@ def paired_rate_difference(
     low, high = np.quantile(differences, (0.025, 0.975))
     total = table.sum(axis=0)
     return float((total[0] - total[1]) / max(1.0, total[2])), float(low), float(high)
+
+
+def sign_test(worse: int, better: int) -> float:
+    """One-sided p of so many worse pairs, or more, when worse and better are equally likely; pairs that are equal say nothing."""
+    total = worse + better
+    return sum(math.comb(total, k) for k in range(worse, total + 1)) / 2**total
 
 
 def median_difference(

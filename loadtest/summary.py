@@ -13,11 +13,13 @@ from loadtest.measures import STAGES, CallMeasures, UtteranceMeasure, measure
 from loadtest.records import CallRecord
 from loadtest.rig import LevelRun, OfflineOutcomes
 from loadtest.sampling import Sample
-from loadtest.statistics import paired_rate_difference, quantile
+from loadtest.statistics import paired_rate_difference, quantile, sign_test
 
 Json = dict[str, Any]
 KEPT_UP_FINAL_P95_MS = 1_200
 KEPT_UP_FIRST_P50_MS = 1_200
+MISSED_CHANCE = 0.05
+"""Utterances missed live and not offline, against those missed offline and not live: a sign test rarer than this is no chance."""
 UNACCOUNTED_S = 0.25
 """Audio per call leg that may differ between the two ends: a frame, and rounding to whole ms."""
 _DIGITS = re.compile(r"\d+")
@@ -147,19 +149,22 @@ def _waits(inside: Sequence[UtteranceMeasure], done: Sequence[tuple[MeasuredCall
 
 def _quality(everything: Sequence[tuple[MeasuredCall, UtteranceMeasure]], offline: OfflineOutcomes) -> Json:
     pairs: list[tuple[int, int, int]] = []
-    missed_offline = 0
+    missed_offline = worse = better = 0
     for call, item in everything:
         key = (call.excerpt.scenario.name, item.utterance.channel, item.utterance.start_ms + call.excerpt.from_ms)
         other = offline.get(key)
         if other is not None:
             pairs.append((item.outcome.errors, other.errors, item.outcome.characters))
             missed_offline += other.missed
+            worse += item.outcome.missed and not other.missed
+            better += other.missed and not item.outcome.missed
     size = sum(item.outcome.characters for _, item in everything)
     gap = paired_rate_difference(pairs)
     return {
         "utterances": len(everything),
         "missed": sum(item.outcome.missed for _, item in everything),
         "missed_offline": missed_offline if offline else None,
+        "missed_by_load": [worse, better] if offline else None,
         "cer": round(sum(item.outcome.errors for _, item in everything) / max(1, size), 4),
         "cer_offline": round(sum(pair[1] for pair in pairs) / max(1, sum(pair[2] for pair in pairs)), 4) if pairs else None,
         "cer_gap": None if gap is None else [round(value, 4) for value in gap],
@@ -246,8 +251,9 @@ def failures(row: Json) -> list[str]:
     final, first = row["final_ms"]["p95"], row["first_partial_ms"]["p50"]
     needs(final is not None and final <= KEPT_UP_FINAL_P95_MS, f"final p95 is {final} ms, over {KEPT_UP_FINAL_P95_MS}")
     needs(first is not None and first <= KEPT_UP_FIRST_P50_MS, f"first partial p50 is {first} ms, over {KEPT_UP_FIRST_P50_MS}")
-    if row["missed_offline"] is not None:
-        needs(row["missed"] <= row["missed_offline"], f"{row['missed']} utterances missed, offline {row['missed_offline']}")
+    if row["missed_by_load"] is not None:
+        fine = sign_test(*row["missed_by_load"]) >= MISSED_CHANCE
+        needs(fine, f"{row['missed']} utterances missed, offline {row['missed_offline']}: more than chance")
     needs(row["refused"] == 0, f"{row['refused']} calls refused or broken off")
     needs(row["unfinished_calls"] == 0, f"{row['unfinished_calls']} calls without an end on the feed")
     needs(row["finals_lost"] == 0, f"{row['finals_lost']} finals lost")

@@ -262,7 +262,7 @@ def pipeline_config(settings: Settings) -> PipelineConfig:
         endpoint=EndpointConfig(end_ms=asr.endpoint_ms, speculate_ms=min(200, asr.endpoint_ms)),
         pre_roll_ms=600,
         tail_ms=min(450, asr.endpoint_ms),
-        first_partial_ms=400,
+        first_partial_ms=360,
         final_beam=asr.beam_size,
         lead_ms=asr.lead_ms,
     )

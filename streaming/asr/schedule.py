@@ -43,6 +43,8 @@ class ScheduleConfig:
     """Utilisation from which finals are decoded with a small beam in a shorter window, and then greedily in the shortest one."""
     speculate_until: float = 0.85
     """Utilisation over which speculative finals are only decoded once they are confirmed."""
+    guess_patience_ms: float = 150
+    """How long a speculative final waits once partials stretch: most pauses that end a little later were none, and cost nothing then."""
     load_window_ms: float = 20_000
     """Utilisation is measured over this time (exponentially weighted)."""
     admit_load: float = 0.85
@@ -171,7 +173,7 @@ class Schedule:
             self._since_partial += 1
         elif opening := next((ticket for ticket in due if ticket.request.opening), None):
             batch = self._take_partials(opening, due, now_ms)
-        elif guesses := self._guesses(now_ms):
+        elif guesses := self._guesses(now_ms)[0]:
             batch = self._matching(guesses[0], guesses)
             for ticket in batch:
                 state = self._channels[ticket.channel]
@@ -180,7 +182,8 @@ class Schedule:
         elif due:
             batch = self._take_partials(due[0], due, now_ms)
         else:
-            return Decision(dropped=dropped, look_again_ms=look_again)
+            times = [at for at in (look_again, self._guesses(now_ms)[1]) if at is not None]
+            return Decision(dropped=dropped, look_again_ms=min(times, default=None))
         self._tick(now_ms)
         self._running[id(batch[0])] = now_ms
         return Decision(batch=tuple(batch), dropped=dropped)
@@ -193,12 +196,16 @@ class Schedule:
         self._since_partial = 0
         return batch
 
-    def _guesses(self, now_ms: float) -> list[Ticket]:
-        """Speculative finals that may be decoded now, oldest first."""
-        if self.load(now_ms) > self.config.speculate_until:
-            return []
+    def _guesses(self, now_ms: float) -> tuple[list[Ticket], float | None]:
+        """Speculative finals that may be decoded now, oldest first; and when the next may, if none may now."""
+        load = self.load(now_ms)
+        if load > self.config.speculate_until:
+            return [], None
+        patience = self.config.guess_patience_ms if load > self.config.stretch_from else 0.0
         found = (state.speculative for state in self._channels.values() if state.speculative is not None)
-        return sorted(found, key=lambda ticket: ticket.arrived_ms)
+        waiting = sorted(found, key=lambda ticket: ticket.arrived_ms)
+        due = [ticket for ticket in waiting if ticket.arrived_ms + patience <= now_ms]
+        return due, waiting[0].arrived_ms + patience if waiting and not due else None
 
     def done(self, batch: tuple[Ticket, ...], now_ms: float) -> None:
         """The decoder has finished (or failed) a batch."""

@@ -10,6 +10,7 @@ import soxr
 from numpy.typing import NDArray
 
 from copilot.domain.audio import RECOGNITION_RATE_HZ, LegFormat, MediaFrame
+from streaming.audio.doubling import Doubler
 from streaming.telephony import g711
 
 _PER_MS = RECOGNITION_RATE_HZ // 1000
@@ -26,10 +27,10 @@ class AudioChunk:
 class LegAudio:
     """Frames in, 16 kHz chunks out; frames must come in media order.
 
-    Other rates go through libsoxr in its variable-rate mode: its fixed-rate mode works in blocks (8 → 16 kHz: 12 to 115 ms late, in
-    bursts), the variable-rate one lags by a constant 30 ms and is as flat up to 3.4 kHz (images below −120 dB). libsoxr itself takes its
-    delay out of the positions: output sample n lies at input time n/16000, so no correction is made here. A jump of ``start_sample`` ends
-    the run: the resampler's tail comes out and the next run starts where the frame says.
+    The telephone's 8 kHz are doubled 2 ms late (``doubling``). Other rates go through libsoxr in its variable-rate mode: its fixed-rate mode
+    works in blocks (8 → 16 kHz: 12 to 115 ms late, in bursts), the variable-rate one lags by a constant 30 ms. Both take their delay out of
+    the positions: output sample n lies at input time n/16000, so no correction is made here. A jump of ``start_sample`` ends the run: the
+    resampler's tail comes out and the next run starts where the frame says.
     """
 
     def __init__(self, leg: LegFormat) -> None:
@@ -60,14 +61,16 @@ class LegAudio:
     def _begin(self, start_sample: int) -> None:
         self._position = start_sample * RECOGNITION_RATE_HZ // self._leg.sample_rate_hz
         self._held = np.empty(0, np.int16)
-        if self._leg.sample_rate_hz != RECOGNITION_RATE_HZ:
+        if 2 * self._leg.sample_rate_hz == RECOGNITION_RATE_HZ:
+            self._resampler = Doubler()
+        elif self._leg.sample_rate_hz != RECOGNITION_RATE_HZ:
             self._resampler = soxr.ResampleStream(self._leg.sample_rate_hz, RECOGNITION_RATE_HZ, 1, dtype="float32", quality="HQ", vr=True)
 
     def _resample(self, samples: NDArray[np.int16], *, last: bool) -> NDArray[np.int16]:
         if self._leg.sample_rate_hz == RECOGNITION_RATE_HZ:
             return samples
         # In float, because libsoxr dithers integers: the same audio must give the same samples.
-        out: NDArray[np.float32] = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
+        out: NDArray[np.floating] = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
         return np.clip(np.rint(out), -32_768, 32_767).astype(np.int16)
 
     def _emit(self, samples: NDArray[np.int16], *, tail: bool = False) -> list[AudioChunk]:
