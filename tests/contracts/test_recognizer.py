@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier
@@ -21,7 +22,7 @@ import soxr
 
 from copilot.domain.errors import EngineError, NotFound
 from copilot.domain.ports.asr import RecognitionEngine
-from copilot.domain.transcript import Hypothesis, RecognizeRequest
+from copilot.domain.transcript import Hypothesis, Lead, RecognizeRequest
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.tone_speech import story, tone
 
@@ -278,3 +279,16 @@ def test_as_many_threads_as_it_allows_get_what_one_gets(subject: Subject):
         for number, answers in enumerate(pool.map(work, range(threads))):
             for step, answer in enumerate(answers):
                 same(alone[(number + step) % len(subject.speech)], answer, subject.exact)
+
+
+def test_nothing_of_a_lead_comes_out(subject: Subject):
+    """Earlier speech may help an engine to hear; the answer is of the window alone, with its times, whatever stood before it."""
+    before, speech = subject.speech[1], subject.speech[0]
+    (said,) = subject.engine.recognize([ask(before)])
+    (alone,) = subject.engine.recognize([ask(speech)])
+    (led,) = subject.engine.recognize([ask(speech, leads=(Lead(pcm16=before, text=said.text),))])
+    assert led.text
+    assert len(led.text) <= len(alone.text) + 2
+    assert said.text not in led.text
+    assert SequenceMatcher(None, led.text, alone.text).ratio() >= 0.6
+    assert all(0 <= word.start_ms <= word.end_ms <= len(speech) // 32 for word in led.words)

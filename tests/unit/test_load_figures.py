@@ -9,7 +9,7 @@ from loadtest.bench import highest, lanes_of, search
 from loadtest.excerpts import Scenario, Utterance, excerpt, find_scenarios, lane
 from loadtest.records import CallRecord
 from loadtest.sampling import increase, parse_metrics, thread_cpu_seconds
-from loadtest.statistics import median_difference, paired_rate_difference, quantile, theil_sen
+from loadtest.statistics import median_difference, paired_rate_difference, quantile, sign_test, theil_sen
 from loadtest.summary import account, measured
 
 
@@ -136,3 +136,11 @@ async def test_the_search_finds_the_highest_level(capacity):
 
 def test_a_lucky_level_above_a_failed_one_does_not_count():
     assert highest([{"channels": 8, "kept_up": True}, {"channels": 12, "kept_up": False}, {"channels": 16, "kept_up": True}]) == 8
+
+
+def test_a_level_fails_on_missed_utterances_only_beyond_chance():
+    assert sign_test(0, 0) == 1.0
+    assert sign_test(1, 0) == 0.5
+    assert sign_test(5, 0) == pytest.approx(1 / 32)
+    assert sign_test(3, 2) == 0.5
+    assert sign_test(0, 5) == 1.0

@@ -313,3 +313,49 @@ def test_terms_near_to_what_partials_heard_are_the_hotwords_of_the_final():
     assert [ask.request.hotwords for ask in desk.lane("final")] == [("春夏",), ("星星",)]
     assert {ask.request.hotwords for ask in desk.lane("partial")} == {("星星",)}
     assert all(text and language == "zh" for text, language in heard)
+
+
+# ------------------------------------------------------------------ earlier speech before a final
+
+
+def test_finals_hear_the_channels_published_speech_before_them_and_partials_do_not():
+    desk = Desk(config=PipelineConfig(lead_ms=20_000)).hear(tone("春夏秋冬") + silence(1000) + tone("东南西") + silence(1000) + tone("北"))
+    first, second = desk.lane("final")
+    assert first.request.leads == ()
+    (lead,) = second.request.leads
+    assert lead.text == "春夏秋冬"
+    margin_ms = len(lead.pcm16) / 32 - 800
+    assert 300 <= margin_ms <= 300 + 100 + 64  # after it 300 ms; before it there was nothing; a seam; the windows of the voice detector
+    assert abs(second.request.onset_ms - 400) <= 32
+    assert all(ask.request.leads == () for ask in desk.lane("partial"))
+
+
+def test_what_touches_the_utterance_leads_into_it_without_a_seam():
+    desk = Desk(config=PipelineConfig(lead_ms=20_000)).hear(tone("春夏秋冬") + silence(500) + tone("东南西") + silence(1000))
+    last = desk.lane("final")[-1].request
+    (lead,) = last.leads
+    heard = tone("春夏秋冬") + silence(500) + tone("东南西") + silence(1000)
+    assert heard.startswith(lead.pcm16 + last.pcm16)
+
+
+def test_refused_and_failed_utterances_lead_nothing():
+    desk = Desk(answer=False, config=PipelineConfig(lead_ms=20_000)).hear(tone("春夏秋冬") + silence(1000))
+    (ask,) = desk.lane("final")
+    refused = Hypothesis(
+        text="", language="zh", avg_logprob=-2.0, no_speech_prob=0.9, compression_ratio=0.0, rejected="no_speech"
+    )
+    desk.run(desk.pipeline.receive_hypothesis(ask.tag, refused))
+    desk.hear(tone("东南西") + silence(1000))
+    assert desk.lane("final")[-1].request.leads == ()
+
+
+def test_without_it_no_audio_is_kept():
+    desk = Desk().hear(tone("春夏秋冬") + silence(1000) + tone("东南西") + silence(1000))
+    assert all(ask.request.leads == () for ask in desk.asked)
+
+
+def test_partials_are_offered_more_often_while_nothing_is_shown():
+    config = PipelineConfig(first_partial_ms=320, opening_step_ms=160, partial_step_ms=320)
+    unheard = Desk(answer=False, config=config).hear(tone("春夏秋冬东南"))
+    heard = Desk(config=config).hear(tone("春夏秋冬东南"))
+    assert len(unheard.lane("partial")) >= 5 > len(heard.lane("partial")) >= 2

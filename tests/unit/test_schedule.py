@@ -255,6 +255,38 @@ def test_a_guess_waits_on_busy_decoders_until_it_is_confirmed():
     assert (guess.request, guess.key, guess.arrived_ms) == (whole, "k2", 60_300)
 
 
+def test_a_guess_waits_a_little_once_partials_stretch():
+    s = schedule(decoders=1, stretch_from=0.3, speculate_until=0.9, guess_patience_ms=150)
+    quiet = special("final", speculative=True)
+    s.offer(quiet, 0)
+    assert s.take(0).batch == (quiet,)
+    s.done((quiet,), 8_000)
+    assert 0.3 < s.load(8_000) < 0.9
+    guess = special("final", speculative=True, at=8_000)
+    s.offer(guess, 8_000)
+    decision = s.take(8_000)
+    assert (decision.batch, decision.look_again_ms) == ((), 8_150)
+    assert s.take(8_150).batch == (guess,)
+
+
+def test_first_partials_are_spread_further_under_load():
+    s = schedule(opening_cadence_ms=160, cadence_ms=800, stretch_from=0.0, stretch_to=0.01, decoders=1)
+    first = special(opening=True)
+    s.offer(first, 0)
+    s.take(0)
+    s.done((first,), 1000)
+    s.offer(special(opening=True, at=400), 400)
+    assert s.take(700).batch == ()
+    idle = schedule(opening_cadence_ms=160)
+    idle.offer(first, 0)
+    idle.take(0)
+    idle.done((first,), 100)
+    again = special(opening=True, at=120)
+    idle.offer(again, 120)
+    assert idle.take(120).look_again_ms == 160
+    assert idle.take(160).batch == (again,)
+
+
 def test_confirming_what_does_not_wait_changes_nothing():
     s = schedule()
     guess = special("final", speculative=True)
