@@ -1,7 +1,7 @@
 """Earlier speech of the channel, decoded again before an utterance so that the decoder knows the voice and the matter. PURE.
 
 Callers pause at commas, and a piece of two seconds alone is hard for Whisper, which was trained on half minutes. With the channel's earlier
-speech in the same window (up to 19 s in all) it made a fifth fewer errors on the load calls; the text before as a prompt made hardly fewer.
+speech in the same window (up to 16 s in all) it made a fifth fewer errors on the load calls; the text before as a prompt made hardly fewer.
 What the decoder makes of the lead is thrown away: its text is published already. The cut is where the alignment puts the beginning of the new
 speech, moved by a few words where the text before it then ends as the published one does.
 """
@@ -20,7 +20,7 @@ MARGIN_MS = 300
 """Kept around a piece of speech."""
 SEAM_MS = 100
 """Silence between pieces that do not touch."""
-TOTAL_MS = (19_000, 14_000, 0)
+TOTAL_MS = (16_000, 11_000, 0)
 """Lead and utterance together, by ``RecognizeRequest.economy``."""
 _LEAST_RATE = 1.5
 """Letters a second of speech, under which a cut text is not believed; slow speakers reach 2.5."""

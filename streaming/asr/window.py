@@ -11,7 +11,7 @@ from typing import Literal
 from copilot.domain.errors import EngineError
 from copilot.domain.transcript import RecognizeRequest
 
-BUCKETS_MS: tuple[int, ...] = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 12_000, 15_000, 20_000, 25_000, 30_000)
+BUCKETS_MS: tuple[int, ...] = (3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 12_000, 15_000, 17_000, 20_000, 25_000, 30_000)
 MAX_WINDOW_MS = 30_000
 PARTIAL_SLACK_MS = 2_000
 FINAL_SLACK_MS = 1_000
