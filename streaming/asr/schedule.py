@@ -39,7 +39,7 @@ class ScheduleConfig:
     partial_turn_ms: float = 1_500
     """A partial that waited so long gets a turn before the next final, at most every ``partial_turn_every``-th batch."""
     partial_turn_every: int = 4
-    economy_from: tuple[float, float] = (0.5, 0.75)
+    economy_from: tuple[float, float] = (0.35, 0.75)
     """Utilisation from which finals are decoded with a small beam in a shorter window, and then greedily in the shortest one."""
     speculate_until: float = 0.85
     """Utilisation over which speculative finals are only decoded once they are confirmed."""
