@@ -27,6 +27,8 @@ _LEAST_RATE = 1.5
 _AROUND_MS = 1_050
 """Margins of a final's audio that hold no speech."""
 _REACH = 4
+_REACH_MS = 350
+"""How far the alignment is off at most: what lies clearly before the boundary is of the lead, whatever was published of it."""
 _COMPARED = 10
 
 
@@ -85,7 +87,10 @@ def fitting(leads: Sequence[Lead], audio_ms: int, economy: int) -> tuple[Lead, .
 
 def cut(words: Sequence[Word], boundary_ms: int, before: str) -> int:
     """Index of the first word that is not of the lead, whose published text is ``before``."""
-    by_time = next((index for index, word in enumerate(words) if (word.start_ms + word.end_ms) / 2 >= boundary_ms), len(words))
+    middles = [(word.start_ms + word.end_ms) / 2 for word in words]
+    by_time = next((index for index, middle in enumerate(middles) if middle >= boundary_ms), len(words))
+    least = next((index for index, middle in enumerate(middles) if middle >= boundary_ms - _REACH_MS), len(words))
+    most = next((index for index, middle in enumerate(middles) if middle >= boundary_ms + _REACH_MS), len(words))
     known = letters(before)[-_COMPARED:]
 
     def cost(index: int) -> float:
@@ -93,7 +98,7 @@ def cut(words: Sequence[Word], boundary_ms: int, before: str) -> int:
         ends = index == 0 or not words[index - 1].text[-1:].isalnum()
         return _distance(said, known) + 0.5 * abs(index - by_time) + (0.0 if ends else 0.7)
 
-    return min(range(max(0, by_time - _REACH), min(len(words), by_time + _REACH) + 1), key=cost)
+    return min(range(max(least, by_time - _REACH), min(most, by_time + _REACH) + 1), key=cost)
 
 
 def plausible(text: str, audio_ms: int) -> bool:

@@ -69,11 +69,16 @@ def test_the_cut_is_where_the_new_speech_begins():
     assert cut([], 100, "我") == 0
 
 
-@pytest.mark.parametrize("boundary", [1100, 1500, 1900, 2150])
+@pytest.mark.parametrize("boundary", [950, 1100, 1250, 1350, 1500])
 def test_a_boundary_a_little_off_is_put_right_by_the_published_text(boundary):
     heard = words(("说", 100), ("没", 400), ("看到，", 800), ("他", 1200), ("说", 1600), ("他", 2000))
-    assert cut(heard, boundary, "说没看到") in (3, 4)
-    assert cut(heard, 1250, "说没看到") == 3
+    assert cut(heard, boundary, "说没看到") == 3
+
+
+def test_what_lies_clearly_before_the_boundary_is_of_the_lead_whatever_was_published():
+    heard = words(("不", 100), ("可", 400), ("能。", 700), ("我", 2500), ("想", 2800))
+    assert cut(heard, 1800, "不可") == 3
+    assert cut(heard, 1800, "不可能我") == 3
 
 
 def test_little_text_for_much_speech_is_not_believed():

@@ -13,7 +13,7 @@ from streaming.asr.window import BUCKETS_MS, longer_window_ms, max_length, max_n
         (500, "final", 10_000),
         (9_000, "final", 10_000),
         (9_001, "final", 12_000),
-        (14_001, "final", 20_000),
+        (14_001, "final", 17_000),
         (22_000, "final", 25_000),
         (30_000, "final", 30_000),
     ],
