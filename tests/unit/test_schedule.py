@@ -151,9 +151,9 @@ def busy_schedule(calls, busy_share, **config):
 
 
 def test_a_further_call_is_reckoned_as_the_running_ones_are():
-    light = busy_schedule(15, 0.76)  # 0.05 each
+    light = busy_schedule(15, 0.68)  # 0.045 each
     light.admit(60_000)
-    heavy = busy_schedule(2, 0.76)  # more than is usual
+    heavy = busy_schedule(2, 0.68)  # more than is usual
     with pytest.raises(Overloaded, match="busy"):
         heavy.admit(60_000)
 
