@@ -21,8 +21,8 @@ Json = dict[str, Any]
 MATCH_MS = 400
 """A text belongs to the turn in which the audio it covers ends, give or take this much (the voice detector's edges)."""
 RUN_GAP_MS = 600
-"""Turns of one channel that follow each other sooner (the other side said 嗯 meanwhile) are one run of speech: nobody who listens can know that
-the first was over. Waits are from the beginning of the run, and from its end."""
+"""Turns of one channel that follow each other sooner (the other side said 嗯 meanwhile) are one run of speech: nobody who listens can know
+that the first was over. Waits are from the beginning of the run, and from its end."""
 STAGES = ("endpoint", "queue", "decode", "publish")
 
 

@@ -36,7 +36,7 @@ def paired_rate_difference(
 def sign_test(worse: int, better: int) -> float:
     """One-sided p of so many worse pairs, or more, when worse and better are equally likely; pairs that are equal say nothing."""
     total = worse + better
-    return sum(math.comb(total, k) for k in range(worse, total + 1)) / 2**total
+    return float(sum(math.comb(total, k) for k in range(worse, total + 1)) / 2**total)
 
 
 def median_difference(

@@ -267,7 +267,8 @@ class ChannelPipeline:
         if self._open is not None:
             keep = self._open.audio_start
         else:
-            keep = self._framed - (max(self._config.pre_roll_ms, MARGIN_MS) + self._config.endpoint.start_ms) * SAMPLES_PER_MS - WINDOW_SAMPLES
+            before_ms = max(self._config.pre_roll_ms, MARGIN_MS) + self._config.endpoint.start_ms
+            keep = self._framed - before_ms * SAMPLES_PER_MS - WINDOW_SAMPLES
         if keep - self._pcm_start > WINDOW_SAMPLES:
             del self._pcm[: 2 * (keep - self._pcm_start)]
             self._pcm_start = keep
@@ -360,7 +361,9 @@ class ChannelPipeline:
     def _ask_final(self, current: OpenUtterance, end: int, *, guess: bool = False) -> Transcribe:
         context = self._context[-self._config.context_chars :] if self._config.context_chars else ""
         heard = "".join(current.shown)
-        return self._ask("final", current.audio_start, end, context=context, word_times=True, guess=guess, heard=heard, onset=current.speech_start)
+        return self._ask(
+            "final", current.audio_start, end, context=context, word_times=True, guess=guess, heard=heard, onset=current.speech_start
+        )
 
     def _speculate(self, current: OpenUtterance) -> list[PipelineEffect]:
         ask = self._ask_final(current, self._framed, guess=True)

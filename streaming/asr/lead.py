@@ -2,8 +2,8 @@
 
 Callers pause at commas, and a piece of two seconds alone is hard for Whisper, which was trained on half minutes. With the channel's earlier
 speech in the same window (up to 16 s in all) it made a fifth fewer errors on the load calls; the text before as a prompt made hardly fewer.
-What the decoder makes of the lead is thrown away: its text is published already. The cut is where the alignment puts the beginning of the new
-speech, moved by a few words where the text before it then ends as the published one does.
+What the decoder makes of the lead is thrown away: its text is published already. The cut is where the alignment puts the beginning of the
+new speech, moved by a few words where the text before it then ends as the published one does.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class ScheduleConfig:
     partial_deadline_ms: float = 3_000
     cadence_ms: float = 800
     opening_cadence_ms: float = 160
-    """Between two partials while nothing is shown of the utterance yet (the first may have been refused); under load up to ``cadence_ms``."""
+    """Between partials while nothing is shown of the utterance yet (the first may have been refused); up to ``cadence_ms`` under load."""
     max_cadence_ms: float = 4_000
     stretch_from: float = 0.45
     """Utilisation at which the partial cadence begins to stretch; it is longest at ``stretch_to``."""

@@ -1,7 +1,7 @@
 """8 kHz to 16 kHz as it streams, 2.25 ms late: a half-band interpolator. PURE.
 
 Every second output sample is an input sample, the others are a windowed sinc over the 36 input samples around them (Kaiser, beta 8): flat
-to 3.4 kHz within 0.01 dB, images under −80 dB. libsoxr does the same 30 ms late, and each of them is waited for by somebody who reads along.
+to 3.4 kHz within 0.01 dB, images under −80 dB. libsoxr does the same 30 ms late, and somebody who reads along waits for each of them.
 """
 
 from __future__ import annotations

@@ -27,10 +27,10 @@ class AudioChunk:
 class LegAudio:
     """Frames in, 16 kHz chunks out; frames must come in media order.
 
-    The telephone's 8 kHz are doubled 2 ms late (``doubling``). Other rates go through libsoxr in its variable-rate mode: its fixed-rate mode
-    works in blocks (8 → 16 kHz: 12 to 115 ms late, in bursts), the variable-rate one lags by a constant 30 ms. Both take their delay out of
-    the positions: output sample n lies at input time n/16000, so no correction is made here. A jump of ``start_sample`` ends the run: the
-    resampler's tail comes out and the next run starts where the frame says.
+    The telephone's 8 kHz are doubled 2 ms late (``doubling``). Other rates go through libsoxr in its variable-rate mode: its fixed-rate
+    mode works in blocks (8 → 16 kHz: 12 to 115 ms late, in bursts), the variable-rate one lags by a constant 30 ms. Both take their delay
+    out of the positions: output sample n lies at input time n/16000, so no correction is made here. A jump of ``start_sample`` ends the
+    run: the resampler's tail comes out and the next run starts where the frame says.
     """
 
     def __init__(self, leg: LegFormat) -> None:
@@ -71,7 +71,8 @@ class LegAudio:
             return samples
         # In float, because libsoxr dithers integers: the same audio must give the same samples.
         out: NDArray[np.floating] = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
-        return np.clip(np.rint(out), -32_768, 32_767).astype(np.int16)
+        rounded: NDArray[np.int16] = np.clip(np.rint(out), -32_768, 32_767).astype(np.int16)
+        return rounded
 
     def _emit(self, samples: NDArray[np.int16], *, tail: bool = False) -> list[AudioChunk]:
         """Whole milliseconds, so that every chunk's start is one; the rest waits."""

@@ -341,9 +341,7 @@ def test_what_touches_the_utterance_leads_into_it_without_a_seam():
 def test_refused_and_failed_utterances_lead_nothing():
     desk = Desk(answer=False, config=PipelineConfig(lead_ms=20_000)).hear(tone("春夏秋冬") + silence(1000))
     (ask,) = desk.lane("final")
-    refused = Hypothesis(
-        text="", language="zh", avg_logprob=-2.0, no_speech_prob=0.9, compression_ratio=0.0, rejected="no_speech"
-    )
+    refused = Hypothesis(text="", language="zh", avg_logprob=-2.0, no_speech_prob=0.9, compression_ratio=0.0, rejected="no_speech")
     desk.run(desk.pipeline.receive_hypothesis(ask.tag, refused))
     desk.hear(tone("东南西") + silence(1000))
     assert desk.lane("final")[-1].request.leads == ()
