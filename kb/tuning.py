@@ -2,8 +2,9 @@
 
 Weights: coordinate ascent over a small grid, on the mean reciprocal rank over all readings (each query as it is, and with noise). They are
 judged by cross-validation over articles: the weights that rank an article's queries were fitted without any query of that article.
-Confidence: logistic regression on the features of ``kb.fusion.confidence``. The bar: where the shares of right decisions on queries with
-and without an answer are best on average, on confidences that were cross-validated too.
+Confidence: logistic regression on the features of ``kb.fusion.confidence``, taken if it tells answerable queries from others no worse than
+the present one. The bar: where the shares of right decisions on queries with and without an answer are best on average. Both are
+cross-validated too.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageReport:
-    """What fitting did for one language. ``*_mrr`` and ``*_recall5`` over all readings; ``cross_validated`` are those to believe.
+    """What fitting did for one language; the measures are over all readings. ``cross_validated`` are those to believe.
 
     ``gain``: cross-validated against before, in MRR, reading by reading. ``adopted``: false if that was below 0, then the weights stay.
-    ``auc``: answerable against not, cross-validated; None without unanswerable queries, then confidence and bar stay too.
+    ``auc``: answerable against not, with the confidence that was taken (cross-validated if it was fitted); None without unanswerable
+    queries, then confidence and bar stay too.
     """
 
     language: str
@@ -204,7 +206,11 @@ def _ascend(table: _Table, chosen: npt.NDArray[np.bool_], start: Mapping[str, fl
 def _confidence(
     readings: Sequence[Reading], weights: Mapping[str, float], current: LanguageRanking
 ) -> tuple[Calibration, float, Estimate | None]:
-    """Calibration and bar for ``weights``; the current ones if there is no query without an answer."""
+    """Calibration and bar for ``weights``, and the area under the curve with them; the current ones without unanswerable queries.
+
+    A fitted calibration that tells answerable queries from others less well than the current one, cross-validated, is not taken: then only
+    the bar is fitted. What makes a first article right (its lead, shared words) is not all that makes a query answerable.
+    """
     rows = [_features(reading, weights) for reading in readings]
     features = np.array([row[0] for row in rows])
     label = np.array([row[1] for row in rows])
@@ -217,14 +223,15 @@ def _confidence(
         kept = folds != fold
         if len(set(label[kept])) < 2:
             return current.calibration, current.threshold, None
-        sure[~kept] = _logistic(features[kept], label[kept])(features[~kept])
-    model = _regression(features, label)
-    bias, slopes = model
-    calibration = Calibration(
-        bias=round(bias, 4), cosine=round(float(slopes[0]), 4), margin=round(float(slopes[1]), 4), overlap=round(float(slopes[2]), 4)
-    )
-    auc = area_estimate(sure[answerable].tolist(), sure[~answerable].tolist())
-    return calibration, _bar(sure, answerable), auc
+        sure[~kept] = _probability(features[~kept], *_regression(features[kept], label[kept]))
+    held = current.calibration
+    as_before = _probability(features, held.bias, np.array([held.cosine, held.margin, held.overlap]))
+    fitted, before = (area_estimate(one[answerable].tolist(), one[~answerable].tolist()) for one in (sure, as_before))
+    if fitted.value < before.value:
+        return held, _bar(as_before, answerable), before
+    bias, slopes = _regression(features, label)
+    cosine, margin, overlap = (round(float(slope), 4) for slope in slopes)
+    return Calibration(bias=round(bias, 4), cosine=cosine, margin=margin, overlap=overlap), _bar(sure, answerable), fitted
 
 
 def _features(reading: Reading, weights: Mapping[str, float]) -> tuple[list[float], bool]:
@@ -248,9 +255,9 @@ def _regression(features: Floats, label: npt.NDArray[np.bool_]) -> tuple[float, 
     return float(model.intercept_[0] - slopes @ mean), slopes
 
 
-def _logistic(features: Floats, label: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:
-    bias, slopes = _regression(features, label)
-    return lambda rows: 1.0 / (1.0 + np.exp(-np.clip(rows @ slopes + bias, -30, 30)))
+def _probability(features: Floats, bias: float, slopes: Floats) -> Floats:
+    sure: Floats = 1.0 / (1.0 + np.exp(-np.clip(features @ slopes + bias, -30, 30)))
+    return sure
 
 
 def _bar(sure: Floats, answerable: npt.NDArray[np.bool_]) -> float:

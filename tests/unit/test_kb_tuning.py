@@ -105,6 +105,24 @@ def test_a_field_that_is_needed_gains_weight_and_the_baseline_is_fitted_without_
     assert ranking.embedder == "grams:96"
 
 
+def test_a_confidence_that_tells_answerable_queries_less_well_is_not_taken() -> None:
+    """A third of the queries has a wrong article first, near and close to its rival: learning from that, one would doubt what is near."""
+    rng = random.Random(13)
+    readings = []
+    for number in range(120):
+        right, wrong, far = f"a{number}", f"b{number}", f"c{number}"
+        close = {right: 0.899, wrong: 0.905, far: 0.70}
+        clear = {right: 0.885, wrong: 0.80, far: 0.75}
+        for cosines, query in ((clear if number % 3 else close, labelled(f"问{number}", right)), (clear, labelled(f"别的{number}"))):
+            found = {name: {"dense": cosine + rng.uniform(-0.002, 0.002)} for name, cosine in cosines.items()}
+            readings.append(Reading(query=query, found=observed(found)))
+    ranking, (report,) = fit(readings, DEFAULT_RANKING, "m")
+    assert ranking.of("zh").calibration == DEFAULT_RANKING.of("zh").calibration
+    assert report.auc is not None
+    assert 0.4 < report.auc.value < 0.8
+    assert ranking.of("zh").threshold != DEFAULT_RANKING.of("zh").threshold, "the bar is fitted all the same"
+
+
 def test_the_same_queries_fit_the_same_ranking() -> None:
     first, _ = fit(sounds_help(40, random.Random(5)), DEFAULT_RANKING, "m")
     second, _ = fit(sounds_help(40, random.Random(5)), DEFAULT_RANKING, "m")
