@@ -24,6 +24,7 @@ def hits_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "end": hit.passage.end,
             "score": hit.score,
             "confidence": hit.confidence,
+            "fits": hit.fits,
             "scores": dict(hit.scores),
         }
         for hit in hits

@@ -68,7 +68,8 @@ def search(
     if not hits:
         typer.echo("Nothing found.")
     for rank, hit in enumerate(hits, 1):
-        typer.echo(f"{rank}. {hit['title']}  [{hit['article_id']} v{hit['version']}]  confidence {hit['confidence']:.2f}")
+        bar = "" if hit["fits"] else ", below the bar: not offered"
+        typer.echo(f"{rank}. {hit['title']}  [{hit['article_id']} v{hit['version']}]  confidence {hit['confidence']:.2f}{bar}")
         typer.echo(f"   {hit['answer'] or hit['passage']}")
 
 

@@ -249,6 +249,8 @@ def test_hits_follow_their_schema() -> None:
     form = hits_json([hit("a", "zh"), hit("b", "en")])
     jsonschema.validate(form, schema)
     assert form[0]["article_id"] == "a"
+    assert form[0]["fits"] is True
+    assert hits_json([replace(hit("a", "zh"), fits=False)])[0]["fits"] is False
     assert (form[0]["start"], form[0]["end"], form[0]["section"]) == (5, 6, "S")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate([{**form[0], "confidence": 2}], schema)
