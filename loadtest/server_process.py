@@ -171,7 +171,7 @@ class ServerProcess:
         except httpx.HTTPError:
             return False
 
-    def wait_ready(self, timeout_s: float = 60.0) -> float:
+    def wait_ready(self, timeout_s: float = 240.0) -> float:
         """Blocks until /readyz answers 200; how many seconds it took. Raises ServerFailed."""
         begun = time.monotonic()
         while time.monotonic() - begun < timeout_s:
@@ -180,7 +180,7 @@ class ServerProcess:
             time.sleep(0.1)
         raise ServerFailed(f"The server was not ready after {timeout_s:.0f} s. The end of {self.log_path}:\n{self.log_tail()}")
 
-    async def wait_ready_async(self, timeout_s: float = 60.0) -> float:
+    async def wait_ready_async(self, timeout_s: float = 240.0) -> float:
         return await asyncio.to_thread(self.wait_ready, timeout_s)
 
     def kill(self) -> None:
