@@ -6,11 +6,14 @@ The calls are played in real time, a few at once, since the recogniser of a smal
 from __future__ import annotations
 
 import asyncio
+import io
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from copilot.domain.errors import Overloaded, RemoteProtocolError
 from loadtest.calls import events_until, has_ended, of_type, send_file, signed_in
@@ -25,8 +28,10 @@ AT_ONCE = 3
 TRIES = 5
 """A call that was refused, or that recognition fell behind of, tells of the machine and not of the protocol: it is played again."""
 MOST_CER = 0.03
-"""Two characters of seventy. A live final is decoded at the pause, from the same samples but for the length of the silence after them, with
-the words that its partials suggest; a greedy step may fall the other way. A lost or doubled second would cost five characters."""
+"""Of what is recorded, decoded as the file is: legs at 16 kHz went through another filter, and a step of the decoder may fall the other
+way. A lost or doubled second would cost five characters of forty."""
+MOST_LIVE_CER = 0.25
+"""Of what was heard live: on busy decoders finals get a smaller beam, a shorter window and less of the silence after them."""
 MOST_MS = 50
 
 
@@ -38,6 +43,8 @@ class Heard:
     finals: list[dict]
     gaps: dict[str, list[tuple[int, int]]]
     duration_ms: int
+    recording: Path | None = None
+    """Both legs (or the one) as they were recorded, as a file."""
 
     def text(self, channel: str) -> str:
         return normalise("".join(final["text"] for final in self.said(channel)))
@@ -72,8 +79,9 @@ def file_itself(server: ServerProcess, short_call: tuple[Path, int]) -> Heard:
 
 
 @pytest.fixture(scope="module")
-def replayed(server: ServerProcess, short_call: tuple[Path, int]) -> dict[str, Heard]:
+def replayed(server: ServerProcess, short_call: tuple[Path, int], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Heard]:
     free = asyncio.Semaphore(AT_ONCE)
+    folder = tmp_path_factory.mktemp("recorded")
 
     async def one(protocol: str) -> Heard:
         async with free:
@@ -87,7 +95,7 @@ def replayed(server: ServerProcess, short_call: tuple[Path, int]) -> dict[str, H
                     continue
                 events, legs = await outcome(call_id)
                 if not of_type(events, "degraded"):
-                    return heard(events, legs)
+                    return replace(heard(events, legs), recording=await recorded(call_id, legs))
                 told = "Recognition was behind."
         pytest.fail(f"The machine is too busy to play a call by {protocol}: {told}")
 
@@ -95,6 +103,15 @@ def replayed(server: ServerProcess, short_call: tuple[Path, int]) -> dict[str, H
         async with signed_in(server, "inspector") as inspector:
             events = await events_until(inspector, call_id, has_ended, timeout_s=120)
             return events, (await inspector.get(f"/calls/{call_id}/audio"))["legs"]
+
+    async def recorded(call_id: str, legs: list[dict]) -> Path:
+        async with signed_in(server, "agent-a") as agent:
+            answers = [await agent.http.get(f"/calls/{call_id}/audio/{leg['channel']}.wav", params={"original": "true"}) for leg in legs]
+        sides = [soundfile.read(io.BytesIO(answer.raise_for_status().content), dtype="int16") for answer in answers]
+        length = min(len(samples) for samples, _ in sides)
+        file = folder / f"{call_id}.wav"
+        soundfile.write(file, np.stack([samples[:length] for samples, _ in sides], axis=1), sides[0][1])
+        return file
 
     def heard(events: list[dict], legs: list[dict]) -> Heard:
         (started,) = of_type(events, "call_started")
@@ -116,7 +133,7 @@ def replayed(server: ServerProcess, short_call: tuple[Path, int]) -> dict[str, H
 def test_the_file_itself_is_understood(file_itself: Heard):
     """Else agreement with it would mean nothing."""
     assert "银行" in file_itself.text("customer")
-    assert "营业" in file_itself.text("agent")
+    assert "周末" in file_itself.text("agent")
 
 
 @pytest.mark.parametrize("protocol", sorted(CALLERS))
@@ -127,13 +144,31 @@ def test_the_same_roles(protocol: str, replayed: dict[str, Heard]):
     assert {final["channel"] for final in replayed[protocol].finals} == set(expected)
 
 
+@pytest.fixture(scope="module")
+def on_record(server: ServerProcess, replayed: dict[str, Heard]) -> dict[str, dict[str, str]]:
+    """Protocol → channel → what ``pangting transcribe`` makes of the recording."""
+    answers = server.transcripts(*(call.recording for call in replayed.values()))
+    texts: dict[str, dict[str, str]] = {}
+    for (protocol, call), answer in zip(replayed.items(), answers, strict=True):
+        finals = sorted(answer["utterances"], key=lambda final: final["start_ms"])
+        names = call.channels if len(call.channels) > 1 else ["mixed"]
+        texts[protocol] = {
+            channel: normalise("".join(final["text"] for final in finals if final["channel"] == name))
+            for channel, name in zip(call.channels, names, strict=True)
+        }
+    return texts
+
+
+def differ(heard: str, reference: str, most: float) -> str | None:
+    wrong = edit_distance(reference, heard)
+    return f"{reference} became {heard}" if wrong > most * len(reference) else None
+
+
 @pytest.mark.parametrize("protocol", sorted(CALLERS))
-def test_the_same_words(protocol: str, replayed: dict[str, Heard], file_itself: Heard):
-    call = replayed[protocol]
-    for channel in call.channels:
-        reference = file_itself.text(channel)
-        wrong = edit_distance(reference, call.text(channel))
-        assert wrong <= MOST_CER * len(reference), f"{channel}: {reference} became {call.text(channel)}"
+def test_the_same_words(protocol: str, replayed: dict[str, Heard], on_record: dict[str, dict[str, str]], file_itself: Heard):
+    for channel in replayed[protocol].channels:
+        assert differ(on_record[protocol][channel], file_itself.text(channel), MOST_CER) is None, "recorded"
+        assert differ(replayed[protocol].text(channel), file_itself.text(channel), MOST_LIVE_CER) is None, "live"
 
 
 @pytest.mark.parametrize("protocol", sorted(CALLERS))
