@@ -27,6 +27,7 @@ from loadtest.sampling import Sampler, increase, scrape, thread_cpu_seconds
 from loadtest.soak_report import soak_report
 
 Json = dict[str, Any]
+_RETRY_S = 5.0
 _LOOK_S = 5.0
 _ROUND_S = 180.0
 """Audio of a lane before its calls are drawn anew."""
@@ -102,6 +103,8 @@ class Soak:
                 )
                 if time.monotonic() >= until:
                     return
+                if record.error is not None:
+                    await asyncio.sleep(_RETRY_S)  # a refused call is over at once
             turn += lanes
 
     async def _watch(self, sampler: Sampler) -> None:

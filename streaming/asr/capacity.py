@@ -20,7 +20,7 @@ class Traffic:
 
     speech_share: float = 0.45
     utterance_ms: float = 4_000
-    load: float = 0.75
+    load: float = 0.8
 
 
 def cost_per_second(partial_ms: float, final_ms: float, cadence_ms: float, traffic: Traffic) -> float:

@@ -47,7 +47,7 @@ class ScheduleConfig:
     """How long a speculative final waits once partials stretch: most pauses that end a little later were none, and cost nothing then."""
     load_window_ms: float = 20_000
     """Utilisation is measured over this time (exponentially weighted)."""
-    admit_load: float = 0.75
+    admit_load: float = 0.8
     admit_final_wait_ms: float = 1_500
     """Finals that wait for a decoder longer than this on average mean that the running calls suffer already."""
     final_wait_half_life_ms: float = 2_000

@@ -10,9 +10,9 @@ WORK = st.floats(min_value=0.1, max_value=10_000)
 
 
 def test_a_worked_example():
-    # 0.45 · (100 ms · 1.25 a second + 400 ms · 0.25 a second) = 101.25 decoder-ms a second; 2 decoders give 1500 at 75%.
+    # 0.45 · (100 ms · 1.25 a second + 400 ms · 0.25 a second) = 101.25 decoder-ms a second; 2 decoders give 1600 at 80%.
     assert cost_per_second(100, 400, 800, Traffic()) == pytest.approx(101.25)
-    assert channels(100, 400, 2, 800) == pytest.approx(1_500 / 101.25)
+    assert channels(100, 400, 2, 800) == pytest.approx(1_600 / 101.25)
 
 
 @given(partial=WORK, final=WORK, decoders=st.integers(1, 64))
