@@ -27,7 +27,8 @@ def rewrite(
     at: datetime,
     epoch: int | None = None,
 ) -> list[EventEnvelope]:
-    """Seals the new contents in place of the old ones, by seq, and appends ``Redacted``, which it returns.
+    """Seals the new contents in place of the old ones, by seq, and appends ``Redacted``, which it returns. Of an ended call, the listening
+    copy is made anew.
 
     ``epoch``: the writer's, None for one that does not own the call. Raises, before anything is written, Conflict when the epoch is stale,
     NotFound for a seq that does not exist, InvalidInput when more than fields named in ``CONTENT`` differ.
@@ -51,4 +52,8 @@ def rewrite(
     connection.execute(sa.delete(t.call_contents).where(at_rows))
     if contents:
         connection.execute(sa.insert(t.call_contents), contents)
-    return rows.append(connection, keyring, row, [Redacted(seqs=tuple(sorted(rewritten)))], at=at)
+    envelopes = rows.append(connection, keyring, row, [Redacted(seqs=tuple(sorted(rewritten)))], at=at)
+    if row["phase"] == "ended":
+        # The masked listening copy must hide what was found; one that is being made now began without it.
+        rows.queue_again(connection, org_id, call_id, "recording", at, unless={"queued"})
+    return envelopes

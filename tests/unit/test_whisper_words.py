@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from streaming.asr.whisper import _token_times, _words
+from streaming.asr.word_times import _token_times, words_of
 
 
 @dataclass
@@ -42,7 +42,7 @@ def test_times_come_from_where_the_path_moves_to_the_next_token_and_stay_in_the_
 
 
 def test_marks_join_the_character_before_and_digits_make_one_word():
-    words = _words(Pieces(["刷", "了", "3", "28", ".", "5", "元", "。", "。"]), list(range(9)), None, 900, 0.5)
+    words = words_of(Pieces(["刷", "了", "3", "28", ".", "5", "元", "。", "。"]), list(range(9)), None, 900, 0.5)
     assert [word.text for word in words] == ["刷", "了", "328.5", "元。。"]
     assert words[2].start_ms == 200
     assert words[2].end_ms == 600
@@ -50,9 +50,9 @@ def test_marks_join_the_character_before_and_digits_make_one_word():
 
 
 def test_english_words_carry_no_spaces():
-    words = _words(Pieces(["Hello", ",", " world", "."], "en"), [0, 1, 2, 3], None, 400, 0.5)
+    words = words_of(Pieces(["Hello", ",", " world", "."], "en"), [0, 1, 2, 3], None, 400, 0.5)
     assert [word.text for word in words] == ["Hello,", "world."]
 
 
 def test_half_characters_are_dropped():
-    assert _words(Pieces(["\ufffd"]), [0], None, 100, 0.5) == []
+    assert words_of(Pieces(["\ufffd"]), [0], None, 100, 0.5) == []

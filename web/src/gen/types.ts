@@ -443,11 +443,14 @@ export interface Redacted {
   type: 'redacted';
 }
 /**
- * One article found, by its best passage. ``scores`` per ranker explain ``score``; ``confidence`` in [0, 1] is that it answers.
+ * One article found, by its best passage. ``scores`` per ranker explain ``score``.
+ *
+ * ``confidence`` in [0, 1] is that it answers; ``fits`` is false below the bar of this knowledge base, and then it must not be offered.
  */
 export interface Hit {
   article: Article;
   confidence: number;
+  fits: boolean;
   passage: Passage;
   score: number;
   scores: {
