@@ -129,6 +129,8 @@ def same(one: Hypothesis, other: Hypothesis, exact: bool) -> None:
     if exact:
         assert one == other
         return
+    if one.rejected:
+        return  # what a decoder makes of nothing goes on to the limit of the longest window in the batch
     # Sums are taken in another order: scores move in the last places, a word's edge by a frame.
     assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=0.02)
     for mine, theirs in zip(one.words, other.words, strict=True):
