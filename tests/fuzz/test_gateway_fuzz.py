@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from copilot.domain.errors import Conflict
 from streaming.callers import CALLERS
@@ -63,8 +63,17 @@ async def over_websocket(bench, name, call_id, messages, chance):
     url = bench.url(f"/v1/{name}{'?' if query else ''}{query}")
     headers = spec.headers(Credentials(url=url, key=f"{KEY}-{name}" if name != "raw" else KEY, secret="", call_id=call_id))
     subprotocols = {"subprotocols": [spec.subprotocol]} if spec.subprotocol else {}
-    async with connect(url, additional_headers=headers, proxy=None, compression=None, max_queue=None, **subprotocols) as websocket:
-        with contextlib.suppress(ConnectionClosed, UnicodeEncodeError):
+    while True:
+        try:
+            websocket = await connect(url, additional_headers=headers, proxy=None, compression=None, max_queue=None, **subprotocols)
+            break
+        except InvalidStatus as refused:
+            if refused.response.status_code != 503:
+                raise
+            await asyncio.sleep(0.1)  # as many connections as are allowed have not been closed to the end: the bound holds
+    async with websocket:
+        # AttributeError: websockets' client aborts a transport that asyncio has let go of already.
+        with contextlib.suppress(ConnectionClosed, UnicodeEncodeError, AttributeError):
             for message in messages:
                 await websocket.send(message)
         if chance.random() < 0.5:
