@@ -190,6 +190,8 @@ class ChannelPipeline:
 
     def set_language(self, language: str) -> None:
         """For windows asked for from now on; an utterance keeps the language in which its last window was asked for."""
+        if language != self._language:
+            self._past = Past(self._config.lead_ms)  # what was said in one language is no lead for the other
         self._language = language
 
     def receive_audio(self, pcm16: bytes, start_ms: int) -> list[PipelineEffect]:

@@ -347,6 +347,16 @@ def test_refused_and_failed_utterances_lead_nothing():
     assert desk.lane("final")[-1].request.leads == ()
 
 
+def test_what_was_said_in_another_language_leads_nothing():
+    desk = Desk(config=PipelineConfig(lead_ms=20_000)).hear(tone("春夏秋冬") + silence(1000))
+    desk.pipeline.set_language("zh")
+    desk.hear(tone("东南西") + silence(1000))
+    assert len(desk.lane("final")[-1].request.leads) == 1
+    desk.pipeline.set_language("en")
+    desk.hear(tone("北") + silence(1000))
+    assert desk.lane("final")[-1].request.leads == ()
+
+
 def test_without_it_no_audio_is_kept():
     desk = Desk().hear(tone("春夏秋冬") + silence(1000) + tone("东南西") + silence(1000))
     assert all(ask.request.leads == () for ask in desk.asked)
