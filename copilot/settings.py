@@ -150,7 +150,7 @@ class AsrSettings(_Section):
     beam_size: int = Field(5, ge=1, le=10, description="Beam of the finals; partials are greedy.")
     endpoint_ms: int = Field(600, ge=200, le=2000, description="Silence that ends an utterance, in ms.")
     lead_ms: int = Field(
-        20_000, ge=0, le=28_000, description="Earlier speech of the channel that finals are decoded with for context, in ms; 0: none."
+        16_000, ge=0, le=16_000, description="Earlier speech of the channel that finals are decoded with for context, in ms; 0: none."
     )
     max_channels: int = Field(0, ge=0, description="Most live channels admitted; 0: by measured capacity.")
 

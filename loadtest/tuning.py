@@ -62,6 +62,7 @@ TRIALS = (
     Trial(name="greedy", beam=1),
     Trial(name="saving 1: beam 2, from 8 s", economy=1),
     Trial(name="saving 2: greedy, from 6 s", economy=2),
+    Trial(name="utterances alone", change=lambda config: replace(config, lead_ms=0)),
     Trial(name="40 characters of text before", change=lambda config: replace(config, context_chars=40)),
     Trial(name="endpoint 300 ms", change=_endpoint(300)),
     Trial(name="endpoint 450 ms", change=_endpoint(450)),

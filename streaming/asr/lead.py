@@ -1,7 +1,8 @@
 """Earlier speech of the channel, decoded again before an utterance so that the decoder knows the voice and the matter. PURE.
 
 Callers pause at commas, and a piece of two seconds alone is hard for Whisper, which was trained on half minutes. With the channel's earlier
-speech in the same window (up to 16 s in all) it made a fifth fewer errors on the load calls; the text before as a prompt made hardly fewer.
+speech in the same window (tried with up to 19 s in all) it made a fifth fewer errors on rendered calls; the text before as a prompt made
+fewer too, but not so many (docs/explanation/recognition-tuning.md).
 What the decoder makes of the lead is thrown away: its text is published already. The cut is where the alignment puts the beginning of the
 new speech, moved by a few words where the text before it then ends as the published one does.
 """
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 
 from copilot.domain.transcript import Lead, Word
 from streaming.asr.gates import letters
+from streaming.asr.utterance import SAMPLES_PER_MS
 
-SAMPLES_PER_MS = 16
 MARGIN_MS = 300
 """Kept around a piece of speech."""
 SEAM_MS = 100

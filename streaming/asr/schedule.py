@@ -158,6 +158,7 @@ class Schedule:
         """For a decoder that is free now. Every batch taken must come back through ``done``."""
         dropped = self._expire(now_ms)
         due, look_again = self._due_partials(now_ms)
+        guesses, next_guess = self._guesses(now_ms)
         partial_turn = (
             bool(due)
             and self._since_partial >= self.config.partial_turn_every - 1
@@ -173,7 +174,7 @@ class Schedule:
             self._since_partial += 1
         elif opening := next((ticket for ticket in due if ticket.request.opening), None):
             batch = self._take_partials(opening, due, now_ms)
-        elif guesses := self._guesses(now_ms)[0]:
+        elif guesses:
             batch = self._matching(guesses[0], guesses)
             for ticket in batch:
                 state = self._channels[ticket.channel]
@@ -182,7 +183,7 @@ class Schedule:
         elif due:
             batch = self._take_partials(due[0], due, now_ms)
         else:
-            times = [at for at in (look_again, self._guesses(now_ms)[1]) if at is not None]
+            times = [at for at in (look_again, next_guess) if at is not None]
             return Decision(dropped=dropped, look_again_ms=min(times, default=None))
         self._tick(now_ms)
         self._running[id(batch[0])] = now_ms

@@ -24,8 +24,9 @@ from streaming.asr import gates
 from streaming.asr.compact import TokenMap, open_token_map
 from streaming.asr.detect import check_whisper
 from streaming.asr.devices import place, this_machine
-from streaming.asr.lead import SAMPLES_PER_MS, cut, fitting, plausible
+from streaming.asr.lead import cut, fitting, plausible
 from streaming.asr.mel import LogMel
+from streaming.asr.utterance import SAMPLES_PER_MS
 from streaming.asr.window import audio_ms, longer_window_ms, max_length, window_ms
 from streaming.asr.word_times import words_of
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 _REACH = 18
 """Input samples on either side of an interpolated one."""
-
-
 _BETA = 8.0
+"""Of the Kaiser window: how far its sides lie below, against how steep the filter is."""
 
 
 def _taps() -> NDArray[np.float64]:

@@ -55,6 +55,13 @@ def test_silence_needs_both_signs_unless_hopeless():
     assert gate("好的", no_speech_prob=0.1, avg_logprob=-2.5) == "no_speech"
 
 
+def test_a_partial_is_doubted_by_its_words_and_a_final_by_the_no_speech_token_too():
+    doubted = {"no_speech_prob": 0.49, "avg_logprob": -0.75}
+    assert gate("我要投诉", **doubted) == "no_speech"
+    assert gate("我要投诉", **doubted, partial=True) is None
+    assert gate("我要投诉", no_speech_prob=0.49, avg_logprob=-1.05, partial=True) == "no_speech"
+
+
 def test_a_recital_of_hotwords_is_an_echo_but_one_hotword_is_an_answer():
     words = ("信用卡", "挂失", "年费", "盗刷")
     assert echoes("信用卡、挂失、年费", "", words)
