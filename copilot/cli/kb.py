@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from copilot.cli.evaluations import evaluation_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_json, settings_of
+
+if TYPE_CHECKING:
+    from copilot.assembly.tools import KnowledgeDesk
 
 app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
 TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many articles, 1 to 50.")]
@@ -73,6 +78,26 @@ def search(
         typer.echo(f"   {hit['answer'] or hit['passage']}")
 
 
+@contextmanager
+def _desk_and_progress(context: typer.Context, queries: list[Path]) -> Iterator[tuple[KnowledgeDesk, Callable[[int, int, str], None]]]:
+    """The knowledge base, and what shows (done, total, what) on a terminal; raises for a file of queries that is not there."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from copilot.assembly import open_knowledge
+
+    for path in queries:
+        existing(path)
+    console = Console(stderr=True)
+    with open_knowledge(settings_of(context)) as desk, Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("queries", total=None)
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield desk, show
+
+
 @app.command()
 def eval(  # noqa: A001
     context: typer.Context,
@@ -88,20 +113,7 @@ def eval(  # noqa: A001
     json_: Json = False,
 ) -> None:
     """Recall@k, MRR, nDCG@10 and answerability of a labelled query set, with bootstrap intervals."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from copilot.assembly import open_knowledge
-
-    for path in queries:
-        existing(path)
-    console = Console(stderr=True)
-    with open_knowledge(settings_of(context)) as desk, Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("queries", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
+    with _desk_and_progress(context, queries) as (desk, show):
         result = desk.evaluate(queries, noise or [], seed, ablation, show)
     if json_:
         print_json(result)
@@ -125,20 +137,7 @@ def tune(
     json_: Json = False,
 ) -> None:
     """Fit to labelled queries how the knowledge base ranks and when nothing fits; kept in the store, for every node and either engine."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from copilot.assembly import open_knowledge
-
-    for path in queries:
-        existing(path)
-    console = Console(stderr=True)
-    with open_knowledge(settings_of(context)) as desk, Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("queries", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
+    with _desk_and_progress(context, queries) as (desk, show):
         result = desk.tune(queries, noise or ["mixed:0.2"], seed, not dry_run, show)
     if json_:
         print_json(result)
