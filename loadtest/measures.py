@@ -72,7 +72,10 @@ def measure(record: CallRecord, utterances: Sequence[Utterance]) -> CallMeasures
         utterances = [utterance for utterance in utterances if utterance.end_ms <= heard_ms]
     secrets = record.secrets()
     finals = [(1000 * (at - origin), _resolved(event, ("text",), secrets)) for at, event in record.events("utterance_final")]
-    partials = [(1000 * (at - origin), _resolved(event, ("stable", "unstable"), secrets)) for at, event in record.partials()]
+    partials = [
+        (1000 * (at - origin), _resolved(event, ("stable", "unstable"), secrets) | {"committed": event["stable"]})
+        for at, event in record.partials()
+    ]
     result = CallMeasures(utterances=_utterances(utterances, partials, finals, origin))
     for at, partial in partials:
         if partial["stable"] or partial["unstable"]:
@@ -181,7 +184,7 @@ def _revisions(result: CallMeasures, partials: list[tuple[float, Json]], finals:
     """Erased characters: what follows the common prefix of a text and the one that replaces it (normalized erasure, Arivazhagan 2020)."""
     steps: dict[str, list[tuple[float, str, str, bool]]] = defaultdict(list)
     for at, item in partials:
-        steps[item["utterance_id"]].append((at, item["stable"], item["stable"] + item["unstable"], False))
+        steps[item["utterance_id"]].append((at, item["committed"], item["stable"] + item["unstable"], False))
     for at, item in finals:
         steps[item["utterance_id"]].append((at, item["text"], item["text"], True))
     for shown in steps.values():
@@ -192,7 +195,7 @@ def _revisions(result: CallMeasures, partials: list[tuple[float, Json]], finals:
             kept = _common_prefix(before, now)
             result.erased_characters += len(before) - kept
             result.shown_characters += len(now) - kept
-            if text and not final and not settled.startswith(stable):
+            if text and not final and _retracted(stable, settled):
                 result.stable_retracted += 1
             before, stable = now, settled
         if not shown[-1][3]:
@@ -200,6 +203,12 @@ def _revisions(result: CallMeasures, partials: list[tuple[float, Json]], finals:
                 result.unfinished += 1
             else:
                 result.withdrawn += 1
+
+
+def _retracted(stable: str, settled: str) -> bool:
+    """True if committed text became another text. A privacy token in place of it hides what was said and takes nothing back."""
+    kept = _common_prefix(stable, settled)
+    return kept < len(stable) and not settled.startswith("【", kept)
 
 
 def _common_prefix(a: str, b: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Literal
 
 Rejection = Literal["empty", "no_speech", "blocklist", "prompt_echo", "loop"]
@@ -24,6 +25,8 @@ DOUBTED_HOTWORD_LOGPROB = -1.0
 DOUBTED_RECITAL_LOGPROB = -0.5
 _PROMPT_PIECE = 6
 """So many letters of the style prompt in a row are never a caller's."""
+_PROMPT_LIKENESS = 0.8
+"""Nor is a text this close to the whole prompt (2 × matching letters over the letters of both): a decoder half remembers it, too."""
 
 _LOOP = re.compile(r"(.)\1{7,}|(.{2,12}?)\2{3,}|(.{13,40}?)\3{2,}", re.DOTALL)
 _DOUBLED = re.compile(r"(.{12,})\1", re.DOTALL)
@@ -72,6 +75,8 @@ def echoes(text: str, prompt: str, hotwords: Sequence[str], avg_logprob: float =
     if asked and (said in (asked, asked * 2) or (len(said) >= 6 and said in asked) or said.startswith(asked)):
         return True
     if any(asked[at : at + _PROMPT_PIECE] in said for at in range(len(asked) - _PROMPT_PIECE + 1)):
+        return True
+    if len(asked) >= _PROMPT_PIECE and SequenceMatcher(None, said, asked, autojunk=False).ratio() >= _PROMPT_LIKENESS:
         return True
     words = sorted({letters(word) for word in hotwords} - {""}, key=len, reverse=True)
     if _recites(text, words, doubted=avg_logprob < DOUBTED_RECITAL_LOGPROB):

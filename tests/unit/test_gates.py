@@ -36,6 +36,8 @@ def test_what_callers_say_passes(text):
         ("Thanks for watching!", "blocklist"),
         ("以下是普通话的句子。", "prompt_echo"),
         ("以下是普通话的句子。以下是普通话的句子。", "prompt_echo"),
+        ("以下是普通的句子", "prompt_echo"),
+        ("一下是普通话句子。", "prompt_echo"),
         ("我要挂失" * 12, "loop"),
         ("嗯" * 40, "loop"),
     ],

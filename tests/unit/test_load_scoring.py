@@ -173,6 +173,13 @@ def test_erased_characters_and_the_promise_of_stable_text():
     assert retracted.unfinished == 1
 
 
+def test_committed_text_that_turns_out_to_be_private_is_hidden_and_not_taken_back():
+    said = [partial(1900, "尾号三", "", 1800), partial(2300, "尾号【尾号#1】", "对", 2200)]
+    assert measure(record(*said, stored=0), [CUSTOMER]).stable_retracted == 0
+    other = [partial(1900, "尾号三", "", 1800), partial(2300, "微号【尾号#1】", "对", 2200)]
+    assert measure(record(*other, stored=0), [CUSTOMER]).stable_retracted == 1
+
+
 def test_a_withdrawn_utterance_is_not_an_unfinished_one():
     measures = measure(record(partial(1900, "", "嗯", 1800), partial(2300, "", "", 2200), stored=0), [CUSTOMER])
     assert (measures.withdrawn, measures.unfinished, measures.stable_retracted) == (1, 0, 0)
