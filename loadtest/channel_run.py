@@ -15,7 +15,8 @@ from copilot.domain.audio import Encoding, LegFormat, MediaFrame
 from copilot.domain.ports.asr import Recognizer
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, SpeechStarted, TranscriptFinal
 from streaming.audio.leg import LegAudio
-from streaming.pipeline import ChannelPipeline, EmitFinal, EmitPartial, EmitSpeech, PipelineConfig, PipelineEffect, Transcribe
+from streaming.effects import EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
+from streaming.pipeline import ChannelPipeline, PipelineConfig
 from streaming.telephony import g711
 from streaming.vad.silero import SileroVad
 

@@ -16,7 +16,8 @@ from copilot.domain.ports.asr import Recognizer
 from copilot.domain.transcript import Hypothesis, RecognizeRequest, TranscriptFinal
 from streaming.asr.utterance import Finish
 from streaming.audio.leg import AudioChunk, LegAudio
-from streaming.pipeline import ChannelPipeline, EmitFinal, PipelineConfig, PipelineEffect, Transcribe
+from streaming.effects import EmitFinal, PipelineEffect, Transcribe
+from streaming.pipeline import ChannelPipeline, PipelineConfig
 from streaming.vad.silero import SileroVad
 
 _BLOCK_SECONDS = 10

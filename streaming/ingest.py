@@ -26,7 +26,7 @@ from copilot.domain.ports.live import CallHandle, CallSink, Integration, Resumpt
 from copilot.domain.transcript import Hypothesis, TranscriptFinal, TranscriptPartial
 from streaming.account import AudioAccount
 from streaming.audio.leg import AudioChunk, LegAudio
-from streaming.pipeline import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
+from streaming.effects import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
 from streaming.recording.recorder import CallRecording, Recorder
 from streaming.recording.segment import BlobCipher
 from streaming.teller import Degrade, Teller

@@ -19,7 +19,8 @@ from copilot.domain.transcript import RecognizeRequest
 from loadtest.scoring import cer, wer
 from streaming.asr.dispatcher import Dispatcher
 from streaming.batch import transcribe_file
-from streaming.pipeline import ChannelPipeline, EmitFinal, EmitPartial, PipelineConfig, Transcribe
+from streaming.effects import EmitFinal, EmitPartial, Transcribe
+from streaming.pipeline import ChannelPipeline, PipelineConfig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.models]
 

@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.pipeline import ChannelPipeline, Confirm, EmitFinal, EmitSpeech, PipelineConfig, Transcribe
+from streaming.effects import Confirm, EmitFinal, EmitSpeech, Transcribe
+from streaming.pipeline import ChannelPipeline, PipelineConfig
 from streaming.vad.endpoint import EndpointConfig
 from tests.fakes.tone_speech import ToneVad, recognise, silence, tone
 

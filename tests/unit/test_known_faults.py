@@ -28,8 +28,9 @@ from streaming.asr.dispatcher import Dispatcher
 from streaming.asr.schedule import Schedule, ScheduleConfig, Ticket
 from streaming.asr.window import FINAL_SLACK_MS, MAX_WINDOW_MS, max_length, max_new_tokens, window_ms
 from streaming.audio.leg import LegAudio
+from streaming.effects import EmitFinal, Transcribe
 from streaming.ingest import CallIngest, IngestConfig, IngestServices
-from streaming.pipeline import ChannelPipeline, EmitFinal, Transcribe
+from streaming.pipeline import ChannelPipeline
 from streaming.telephony import g711
 from streaming.telephony.rawpcm import RawPcmProtocol
 from tests.fakes.fake_sink import FakeSink

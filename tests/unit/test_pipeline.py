@@ -1,7 +1,8 @@
 import pytest
 
 from copilot.domain.transcript import Hypothesis, SpeechEnded, SpeechStarted
-from streaming.pipeline import CancelPartial, ChannelPipeline, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineConfig, Transcribe
+from streaming.effects import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, Transcribe
+from streaming.pipeline import ChannelPipeline, PipelineConfig
 from tests.fakes.tone_speech import ToneVad, recognise, silence, story, tone
 
 
