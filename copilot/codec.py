@@ -36,7 +36,12 @@ def _typed_metadata(started: Json) -> Json:
     return {**started, **lifted}
 
 
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {("call_started", 1): _typed_metadata}
+def _own_evidence(alerted: Json) -> Json:
+    """Before version 3 an alert rested on one utterance."""
+    return {**alerted, "evidence": [alerted["utterance_id"]]} if alerted.get("utterance_id") else alerted
+
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {("call_started", 1): _typed_metadata, ("compliance_alerted", 2): _own_evidence}
 """(event type, schema version) → function that turns the JSON of that version into that of the next one. A pair that is absent did not
 change between the two versions."""
 

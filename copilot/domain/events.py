@@ -17,10 +17,11 @@ from copilot.domain.audio import ChannelName, LegFormat
 from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId, UtteranceId
 from copilot.domain.intents import IntentReason, IntentScore
 from copilot.domain.knowledge import Citation
+from copilot.domain.moods import Mood, MoodReason, MoodScore, Trend, VoiceChange
 from copilot.domain.suggestions import FeedbackAction, Stage, SuggestionKind, SuggestionOption
 from copilot.domain.transcript import AsrTimings, Correction, Word
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the event payloads; older ones pass through the upcasters of copilot.codec."""
 MAX_LABEL = 128
 """Characters of a dialled number or a skill that are kept."""
@@ -69,6 +70,11 @@ class UtteranceFinal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentDetected:
+    """A need that a turn states or goes on with. A turn with several needs has several of these.
+
+    ``refers_to``: the earlier utterance that a short turn was understood by ("那要多久？"), if it was.
+    """
+
     CONTENT: ClassVar[tuple[str, ...]] = ("why",)
     type: Literal["intent_detected"] = "intent_detected"
     utterance_id: UtteranceId
@@ -76,6 +82,7 @@ class IntentDetected:
     confidence: float
     alternatives: tuple[IntentScore, ...] = ()
     why: tuple[IntentReason, ...] = ()
+    refers_to: UtteranceId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +99,39 @@ class SlotFilled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecklistTicked:
+    """``how`` the step was recognised: by its wording, by the sound of it (misheard characters), or by its meaning."""
+
     CONTENT: ClassVar[tuple[str, ...]] = ()
     type: Literal["checklist_ticked"] = "checklist_ticked"
     checklist_id: str
     step_id: str
     utterance_id: UtteranceId
+    how: Literal["wording", "sound", "meaning"] = "wording"
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextActionProposed:
+    """The step of the open procedures to do next; takes the place of the one before. ``step_id`` "": nothing is left to do.
+
+    ``script``: what the agent may say, with the slots of this call filled in; personal ones are tokens.
+    """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("script",)
+    type: Literal["next_action_proposed"] = "next_action_proposed"
+    checklist_id: str
+    step_id: str
+    utterance_id: UtteranceId
+    at_ms: int
+    script: str = ""
+    missing: tuple[str, ...] = ()
+    """Slots that the script names and nobody has said yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplianceAlerted:
+    """A rule was broken, or a signal heard. ``utterance_id``: the newest of ``evidence``; for silence, the utterance before it."""
+
     CONTENT: ClassVar[tuple[str, ...]] = ("quote",)
     type: Literal["compliance_alerted"] = "compliance_alerted"
     rule_id: str
@@ -109,6 +140,55 @@ class ComplianceAlerted:
     channel: ChannelName
     utterance_id: UtteranceId
     quote: str = ""
+    at_ms: int = 0
+    """Media time at which the rule was known to be broken; 0 in calls older than schema version 3."""
+    evidence: tuple[UtteranceId, ...] = ()
+    """All utterances the alert rests on, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoodChanged:
+    """How the customer's turn comes across: an estimate for the agent, shown with its confidence. One of a turn replaces its earlier one.
+
+    ``complaint_risk`` in [0, 1]: how likely the customer goes on to complain formally. ``voice`` is None where no audio was measured.
+    """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("why",)
+    type: Literal["mood_changed"] = "mood_changed"
+    customer_turn: int
+    utterance_id: UtteranceId
+    at_ms: int
+    mood: Mood
+    confidence: float
+    scores: tuple[MoodScore, ...] = ()
+    trend: Trend = "steady"
+    complaint_risk: float = 0.0
+    voice: VoiceChange | None = None
+    why: tuple[MoodReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicsMeasured:
+    """How the talk runs, from the beginning of the call to ``at_ms``; replaces the one before.
+
+    Rates are characters (zh) or words (en) per minute of the channel's own speech in the last minute, None while too little was said.
+    """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["dynamics_measured"] = "dynamics_measured"
+    at_ms: int
+    customer_speech_ms: int
+    agent_speech_ms: int
+    silence_ms: int
+    """Nobody spoke; not counted while the customer was on hold."""
+    longest_silence_ms: int
+    overtalk_ms: int
+    """Both spoke."""
+    agent_interruptions: int
+    """How often the agent began while the customer was speaking, and went on."""
+    customer_interruptions: int
+    agent_rate: float | None = None
+    customer_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +319,10 @@ CallEvent = (
     | IntentDetected
     | SlotFilled
     | ChecklistTicked
+    | NextActionProposed
     | ComplianceAlerted
+    | MoodChanged
+    | DynamicsMeasured
     | SuggestionOffered
     | SuggestionFeedback
     | MediaGapRecorded

@@ -10,9 +10,9 @@ UNKNOWN_INTENT = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentReason:
-    """One piece of evidence: the nearest exemplar, or the rule that matched."""
+    """One piece of evidence: the nearest exemplar, the rule that matched, the model's score, or the earlier turn it was read with."""
 
-    kind: Literal["exemplar", "rule", "model"]
+    kind: Literal["exemplar", "rule", "model", "context"]
     detail: str
     score: float
 

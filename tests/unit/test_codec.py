@@ -17,6 +17,7 @@ from copilot.domain.calls import Call
 from copilot.domain.errors import EngineError, InvalidInput
 from copilot.domain.intents import IntentReason, IntentScore
 from copilot.domain.knowledge import Citation
+from copilot.domain.moods import MoodReason, MoodScore, VoiceChange
 from copilot.domain.suggestions import Stage, SuggestionOption
 from copilot.domain.transcript import AsrTimings, Correction, Word
 
@@ -60,6 +61,32 @@ EVENTS: list[ev.CallEvent] = [
     ev.SlotFilled(utterance_id="customer-1", name="amount", value="3000.00", spoken="三千块"),
     ev.ChecklistTicked(checklist_id="id", step_id="name", utterance_id="agent-1"),
     ev.ComplianceAlerted(rule_id="r", kind="forbidden", severity="critical", channel="agent", utterance_id="agent-2", quote="稳赚"),
+    ev.NextActionProposed(
+        checklist_id="id", step_id="card", utterance_id="agent-1", at_ms=900, script="您尾号【尾号#1】的卡", missing=("amount",)
+    ),
+    ev.MoodChanged(
+        customer_turn=2,
+        utterance_id="customer-2",
+        at_ms=1900,
+        mood="angry",
+        confidence=0.8,
+        scores=(MoodScore(mood="angry", confidence=0.8),),
+        trend="rising",
+        complaint_risk=0.6,
+        voice=VoiceChange(energy_db=5.5, pitch_semitones=2.0, rate=1.2),
+        why=(MoodReason(kind="words", detail="投诉", score=1.0),),
+    ),
+    ev.DynamicsMeasured(
+        at_ms=1900,
+        customer_speech_ms=900,
+        agent_speech_ms=800,
+        silence_ms=200,
+        longest_silence_ms=200,
+        overtalk_ms=100,
+        agent_interruptions=1,
+        customer_interruptions=0,
+        agent_rate=240.0,
+    ),
     ev.SuggestionOffered(
         suggestion_id="s1",
         kind="faq",
@@ -125,6 +152,13 @@ def test_upcasters_lift_an_old_event_step_by_step() -> None:
     assert "seconds" in old
     with pytest.raises(InvalidInput, match="duration_ms"):
         codec.decode_event(old, 3, upcasters={("call_ended", 2): to_three}, current=3)
+
+
+def test_an_alert_of_an_older_version_rests_on_its_own_utterance() -> None:
+    old = {"type": "compliance_alerted", "rule_id": "r", "kind": "abuse", "severity": "warn", "channel": "agent", "utterance_id": "agent-2"}
+    event = codec.decode_event(old, 2)
+    assert isinstance(event, ev.ComplianceAlerted)
+    assert (event.evidence, event.at_ms) == (("agent-2",), 0)
 
 
 def test_an_event_from_the_future_is_refused_with_advice() -> None:

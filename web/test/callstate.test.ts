@@ -129,3 +129,19 @@ it('knows who holds the call and when it is on hold', () => {
 it('refuses an event of another call', () => {
   expect(() => applyEvent(emptyState('hesui', 'x'), log[0] as EventEnvelope)).toThrow('another call');
 });
+
+describe('mood, dynamics and the next action', () => {
+  const { log: moody } = readLog('mood-and-rules');
+  it('keep the newest estimate of each customer turn and the newest of the others', () => {
+    const state = foldLog('hesui', 'mood-1', moody);
+    expect(state.moods.map((m) => [m.customer_turn, m.mood])).toEqual([
+      [1, 'anxious'],
+      [2, 'angry'],
+      [3, 'calm'],
+    ]);
+    expect(state.dynamics?.at_ms).toBe(21000);
+    expect(state.nextAction).toBeNull();
+    const halfway = foldLog('hesui', 'mood-1', moody.slice(0, 11));
+    expect(halfway.nextAction?.step_id).toBe('freeze_card');
+  });
+});

@@ -35,6 +35,11 @@ export interface CallState {
   /** checklist_id → step_id → the utterance that ticked it. */
   ticks: Record<string, Record<string, string>>;
   alerts: Alert[];
+  /** One per customer turn, in their order: the newest estimate of each. */
+  moods: EventOf<'mood_changed'>[];
+  dynamics: EventOf<'dynamics_measured'> | null;
+  /** What to do next; null before the first proposal and when nothing is left. */
+  nextAction: EventOf<'next_action_proposed'> | null;
   cards: Card[];
   /** suggestion_id → text of a generated reply that is still being written. */
   drafts: Record<string, string>;
@@ -62,6 +67,9 @@ export function emptyState(orgId: string, callId: string): CallState {
     slots: {},
     ticks: {},
     alerts: [],
+    moods: [],
+    dynamics: null,
+    nextAction: null,
     cards: [],
     drafts: {},
     gaps: [],
@@ -161,6 +169,17 @@ function foldView(state: CallState, envelope: EventEnvelope): void {
     }
     case 'compliance_alerted':
       state.alerts = [...state.alerts, { alert: event, seq: envelope.seq, at: envelope.at }];
+      break;
+    case 'mood_changed':
+      state.moods = [...state.moods.filter((m) => m.customer_turn !== event.customer_turn), event].sort(
+        (a, b) => a.customer_turn - b.customer_turn,
+      );
+      break;
+    case 'dynamics_measured':
+      state.dynamics = event;
+      break;
+    case 'next_action_proposed':
+      state.nextAction = event.step_id === '' ? null : event;
       break;
     case 'suggestion_offered': {
       const card: Card = { offer: event, seq: envelope.seq, at: envelope.at, feedback: [], replacedBy: null };

@@ -246,8 +246,13 @@ export interface CallTransferred {
   reason: string;
   type: 'call_transferred';
 }
+/**
+ * ``how`` the step was recognised: by its wording, by the sound of it (misheard characters), or by its meaning.
+ */
 export interface ChecklistTicked {
   checklist_id: string;
+  confidence: number;
+  how: 'wording' | 'sound' | 'meaning';
   step_id: string;
   type: 'checklist_ticked';
   utterance_id: string;
@@ -267,8 +272,13 @@ export interface Citation {
   valid_to: string | null;
   version: number;
 }
+/**
+ * A rule was broken, or a signal heard. ``utterance_id``: the newest of ``evidence``; for silence, the utterance before it.
+ */
 export interface ComplianceAlerted {
+  at_ms: number;
   channel: 'customer' | 'agent' | 'mixed';
+  evidence: string[];
   kind: string;
   quote: string;
   rule_id: string;
@@ -296,6 +306,24 @@ export interface Degraded {
   type: 'degraded';
 }
 /**
+ * How the talk runs, from the beginning of the call to ``at_ms``; replaces the one before.
+ *
+ * Rates are characters (zh) or words (en) per minute of the channel's own speech in the last minute, None while too little was said.
+ */
+export interface DynamicsMeasured {
+  agent_interruptions: number;
+  agent_rate: number | null;
+  agent_speech_ms: number;
+  at_ms: number;
+  customer_interruptions: number;
+  customer_rate: number | null;
+  customer_speech_ms: number;
+  longest_silence_ms: number;
+  overtalk_ms: number;
+  silence_ms: number;
+  type: 'dynamics_measured';
+}
+/**
  * A stored event. ``seq`` counts from 1 within the call without holes; ``epoch`` is the ownership under which it was written.
  */
 export interface EventEnvelope {
@@ -308,7 +336,10 @@ export interface EventEnvelope {
     | IntentDetected
     | SlotFilled
     | ChecklistTicked
+    | NextActionProposed
     | ComplianceAlerted
+    | MoodChanged
+    | DynamicsMeasured
     | SuggestionOffered
     | SuggestionFeedback
     | MediaGapRecorded
@@ -350,10 +381,16 @@ export interface Word {
   start_ms: number;
   text: string;
 }
+/**
+ * A need that a turn states or goes on with. A turn with several needs has several of these.
+ *
+ * ``refers_to``: the earlier utterance that a short turn was understood by ("那要多久？"), if it was.
+ */
 export interface IntentDetected {
   alternatives: IntentScore[];
   confidence: number;
   intent: string;
+  refers_to: string | null;
   type: 'intent_detected';
   utterance_id: string;
   why: IntentReason[];
@@ -366,11 +403,11 @@ export interface IntentScore {
   intent: string;
 }
 /**
- * One piece of evidence: the nearest exemplar, or the rule that matched.
+ * One piece of evidence: the nearest exemplar, the rule that matched, the model's score, or the earlier turn it was read with.
  */
 export interface IntentReason {
   detail: string;
-  kind: 'exemplar' | 'rule' | 'model';
+  kind: 'exemplar' | 'rule' | 'model' | 'context';
   score: number;
 }
 /**
@@ -382,6 +419,64 @@ export interface SlotFilled {
   type: 'slot_filled';
   utterance_id: string;
   value: string;
+}
+/**
+ * The step of the open procedures to do next; takes the place of the one before. ``step_id`` "": nothing is left to do.
+ *
+ * ``script``: what the agent may say, with the slots of this call filled in; personal ones are tokens.
+ */
+export interface NextActionProposed {
+  at_ms: number;
+  checklist_id: string;
+  missing: string[];
+  script: string;
+  step_id: string;
+  type: 'next_action_proposed';
+  utterance_id: string;
+}
+/**
+ * How the customer's turn comes across: an estimate for the agent, shown with its confidence. One of a turn replaces its earlier one.
+ *
+ * ``complaint_risk`` in [0, 1]: how likely the customer goes on to complain formally. ``voice`` is None where no audio was measured.
+ */
+export interface MoodChanged {
+  at_ms: number;
+  complaint_risk: number;
+  confidence: number;
+  customer_turn: number;
+  mood: 'calm' | 'confused' | 'anxious' | 'angry';
+  scores: MoodScore[];
+  trend: 'rising' | 'steady' | 'easing';
+  type: 'mood_changed';
+  utterance_id: string;
+  voice: VoiceChange | null;
+  why: MoodReason[];
+}
+/**
+ * A mood with its calibrated probability; those of one turn add up to 1.
+ */
+export interface MoodScore {
+  confidence: number;
+  mood: 'calm' | 'confused' | 'anxious' | 'angry';
+}
+/**
+ * A turn's voice against the same customer's first turns of this call: differences only, from which no voice can be known again.
+ *
+ * ``energy_db``: level in dB; ``pitch_semitones``: median pitch; ``rate``: syllables per second, as a ratio (1: unchanged).
+ */
+export interface VoiceChange {
+  energy_db: number;
+  pitch_semitones: number;
+  rate: number;
+}
+/**
+ * ``words``: a cue of the pack that was heard. ``exemplar``: the nearest labelled sentence of the pack. ``voice``: a measure of the
+ * voice against the customer's own beginning of the call. ``history``: earlier turns of this call.
+ */
+export interface MoodReason {
+  detail: string;
+  kind: 'words' | 'exemplar' | 'voice' | 'history';
+  score: number;
 }
 /**
  * See ``copilot.domain.suggestions.Suggestion``, whose fields these are.
