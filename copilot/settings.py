@@ -28,7 +28,12 @@ class ServerSettings(_Section):
     host: str = Field("127.0.0.1", description="Address the HTTP API and the sidebar listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP API and the sidebar (0: any free one).")
     public_url: str = Field("", description="How browsers reach the server, e.g. https://pangting.bank.example; empty: http://host:port.")
-    origins: tuple[str, ...] = Field((), description="Further web origins (CRM pages) that may open the feed and embed the sidebar.")
+    origins: tuple[str, ...] = Field(
+        (), description="Web origins of the host pages (CRM) that may embed the sidebar, e.g. https://crm.bank.example."
+    )
+    host_keys: tuple[str, ...] = Field(
+        (), description="Keys with which a host page's back end may sign its agents in, as sha256:<hex> of the key; several allow rotation."
+    )
 
 
 MetadataName = Literal["call_id", "agent", "customer", "customer_id", "ani", "dnis", "skill", "direction", "language"]

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from copilot.api.context import ApiContext
+from copilot.codec import dumps
 from copilot.domain.errors import Unauthenticated
 from copilot.domain.ids import CallId
 from copilot.domain.people import User
+from copilot.domain.ports.bus import agent_topic
 from copilot.store.signin import Session
 
 Json = dict[str, Any]
@@ -77,7 +79,8 @@ def media_user(context: ApiContext) -> Callable[..., User]:
     return user
 
 
-def _session(session: Session) -> Json:
+def session_body(session: Session) -> Json:
+    """What a screen gets when somebody has signed in."""
     return {"token": session.token, "expires_at": session.expires_at.isoformat(), "user": public_user(session.user)}
 
 
@@ -88,7 +91,7 @@ def router(context: ApiContext) -> APIRouter:
     @routes.post("/auth/login")
     def login(body: Login) -> Json:
         """A session for a local account."""
-        return _session(context.signin.login(body.username, body.password))
+        return session_body(context.signin.login(body.username, body.password))
 
     @routes.get("/auth/enrolment/{token}")
     def enrolment(token: str) -> Json:
@@ -105,11 +108,14 @@ def router(context: ApiContext) -> APIRouter:
     def enrol(body: Enrol) -> Json:
         """Uses the link up: sets the password and signs in."""
         user = context.people.enrol(body.token, body.password, body.username)
-        return _session(context.signin.start_session(user))
+        return session_body(context.signin.start_session(user))
 
     @routes.post("/auth/logout", status_code=204)
     def logout(authorization: Annotated[str | None, Header()] = None) -> Response:
-        context.signin.logout(bearer(authorization))
+        """Ends the session; screens that were opened with it close at once."""
+        user = context.signin.logout(bearer(authorization))
+        if user is not None:
+            context.bus.publish(agent_topic(user.org_id, user.user_id), dumps({"type": "signed_out"}))
         return Response(status_code=204)
 
     @routes.get("/me")
@@ -117,11 +123,16 @@ def router(context: ApiContext) -> APIRouter:
         return public_user(user)
 
     @routes.post("/tickets")
-    def tickets(body: TicketRequest, request: Request, user: Annotated[User, signed]) -> Json:
+    def tickets(
+        body: TicketRequest,
+        request: Request,
+        user: Annotated[User, signed],
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Json:
         """A short-lived ticket for the feed or a call from a page (single use), or for one call's recording."""
         origin = request.headers.get("origin", "")
         call_id = CallId(body.call_id) if body.call_id else None
-        ticket = context.signin.issue_ticket(user, body.purpose, origin, call_id)
+        ticket = context.signin.issue_ticket(user, body.purpose, origin, call_id, session=bearer(authorization))
         return {"ticket": ticket.ticket, "expires_in_s": ticket.expires_in_s}
 
     return routes

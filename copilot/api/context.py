@@ -13,8 +13,10 @@ from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
 from copilot.store.calls import SqlCalls
+from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
+from copilot.store.wrapup import SqlWrapUp
 from copilot.telemetry.metrics import Metrics
 
 Json = dict[str, Any]
@@ -78,6 +80,9 @@ class ApiContext:
     people: SqlPeople
     signin: SqlSignIn
     calls: SqlCalls
+    notes: SqlNotes
+    wrap_up: SqlWrapUp
+    preferences: SqlPreferences
     audit: AuditTrail
     bus: Bus
     clock: Clock
@@ -93,5 +98,9 @@ class ApiContext:
     web_dir: Path
     public_url: str = ""
     origins: tuple[str, ...] = ()
+    """Of the host pages that may embed the sidebar."""
+    host_keys: tuple[str, ...] = ()
+    """Digests (``sha256:…``) of the keys with which the host pages' back ends sign agents of ``host_org`` in."""
+    host_org: OrgId = OrgId("default")
     heartbeat_s: float = 15.0
     version: str = ""

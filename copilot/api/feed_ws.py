@@ -23,9 +23,10 @@ from copilot.codec import dumps, encode_call, encode_envelope
 from copilot.domain.errors import CopilotError, Forbidden, InvalidInput, NotFound, Unauthenticated
 from copilot.domain.events import EventEnvelope
 from copilot.domain.ids import CallId
-from copilot.domain.people import User, scope_of
+from copilot.domain.people import AuditEntry, User, scope_of
 from copilot.domain.ports.bus import Subscription, agent_topic, call_topic
 from copilot.live.feed import FeedCursor
+from copilot.store.signin import Redeemed
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -41,16 +42,20 @@ CLOSE_TICKET, CLOSE_FORBIDDEN, CLOSE_PROTOCOL, CLOSE_SHUTDOWN = 4401, 4403, 1008
 class _Screen:
     """One connected screen."""
 
-    def __init__(self, socket: WebSocket, context: ApiContext, user: User, subscription: Subscription) -> None:
+    def __init__(self, socket: WebSocket, context: ApiContext, user: User, subscription: Subscription, session: str | None) -> None:
         self.socket = socket
         self.context = context
         self.user = user
+        self.session = session
         self.subscription = subscription
         self.cursor = FeedCursor()
         # One writer at a time: events, heartbeats and acknowledgements come from different tasks.
         self.sending = asyncio.Lock()
         self.delivering = asyncio.Lock()
         self.own: set[str] = set()
+        # Calls that are over, oldest first: they give way when the screen has no room for another.
+        self.ended: dict[str, None] = {}
+        self.audited: set[str] = set()
         self.resolved: dict[str, set[str]] = {}
 
     async def send(self, message: Json) -> None:
@@ -62,17 +67,30 @@ class _Screen:
 
     async def watch(self, call_id: str, after_seq: int) -> None:
         """Subscribes first and reads the store second, so that nothing falls between."""
-        if not self.cursor.watching(call_id) and len(self.cursor.calls()) >= MAX_WATCHED:
-            raise InvalidInput(f"A screen can watch at most {MAX_WATCHED} calls at once; stop watching one first.")
         call = await self.thread(lambda: self.context.calls.call(scope_of(self.user), CallId(call_id)))
-        self._claim(call_id, call.agent_id == self.user.user_id)
+        if not self.cursor.watching(call_id) and len(self.cursor.calls()) >= MAX_WATCHED:
+            if not self.ended:
+                raise InvalidInput(f"A screen can watch at most {MAX_WATCHED} live calls at once; stop watching one first.")
+            await self.release(next(iter(self.ended)), "ended")
+        own = call.agent_id == self.user.user_id
+        if not own and call_id not in self.audited:
+            self.audited.add(call_id)
+            await self.thread(lambda: self._audit("call.watched", call_id))
+        self._claim(call_id, own)
+        if call.phase == "ended":
+            self.ended[call_id] = None
         self.subscription.add(call_topic(self.user.org_id, call_id))
         async with self.delivering:
             self.cursor.start(call_id, min(after_seq, call.last_seq))
             await self.send({"type": "call_opened", "call": encode_call(call)})
             await self._catch_up(call_id)
 
+    def _audit(self, action: str, target: str) -> None:
+        entry = AuditEntry(org_id=self.user.org_id, at=self.context.clock.now(), actor=self.user.user_id, action=action, target=target)
+        self.context.audit.record(entry)
+
     def unwatch(self, call_id: str) -> None:
+        self.ended.pop(call_id, None)
         self.cursor.stop(call_id)
         self.subscription.discard(call_topic(self.user.org_id, call_id))
 
@@ -99,6 +117,8 @@ class _Screen:
         self.cursor.delivered(call_id, int(envelope["seq"]))
         if envelope["event"]["type"] == "call_transferred":
             await self._reconsider(call_id)
+        elif envelope["event"]["type"] == "call_ended":
+            self.ended[call_id] = None
 
     def _claim(self, call_id: str, own: bool) -> None:
         if own:
@@ -157,9 +177,11 @@ class _Screen:
             body: Json = json.loads(message.body)
             call_id = str(body.get("call_id", ""))
             if message.topic == mine:
-                if not self.cursor.watching(call_id):
-                    # It may have been given to the next agent already.
-                    with contextlib.suppress(NotFound):
+                if body.get("type") == "signed_out":
+                    await self.check_session()
+                elif not self.cursor.watching(call_id):
+                    # It may have been given to the next agent already, or the screen may be full of live calls that it asked for.
+                    with contextlib.suppress(NotFound, InvalidInput):
                         await self.watch(call_id, 0)
                 continue
             if not self.cursor.watching(call_id):
@@ -205,9 +227,17 @@ class _Screen:
                     reply["client_id"] = message["client_id"]
                 await self.send(reply)
 
+    async def check_session(self) -> None:
+        """The feed lives no longer than the session it was opened with. Raises Unauthenticated."""
+        session = self.session
+        if session is not None:
+            self.user = await self.thread(lambda: self.context.signin.session_user(session))
+
     async def heartbeat(self) -> None:
         while True:
             await asyncio.sleep(self.context.heartbeat_s)
+            # Also when nobody said so here: signed out at another node, expired, deactivated, roles or teams changed.
+            await self.check_session()
             await self.send({"type": "heartbeat"})
             # The bus may lose a message without knowing (a doorbell rung before a subscription took effect): the log settles it.
             for call_id in self.cursor.calls():
@@ -238,7 +268,7 @@ async def _receive(socket: WebSocket) -> Json:
     return message
 
 
-async def _hello(socket: WebSocket, context: ApiContext) -> tuple[User, dict[str, int]]:
+async def _hello(socket: WebSocket, context: ApiContext) -> tuple[Redeemed, dict[str, int]]:
     """The first message: a single-use ticket bound to user and origin, and where to resume."""
     async with asyncio.timeout(HELLO_TIMEOUT_S):
         message = await _receive(socket)
@@ -246,11 +276,11 @@ async def _hello(socket: WebSocket, context: ApiContext) -> tuple[User, dict[str
         raise InvalidInput("The first message must be a hello with a ticket.")
     origin = socket.headers.get("origin", "")
     ticket = str(message.get("ticket", ""))
-    user = await to_thread.run_sync(lambda: context.signin.redeem_ticket(ticket, "feed", origin))
+    redeemed = await to_thread.run_sync(lambda: context.signin.redeem(ticket, "feed", origin))
     resume = message.get("resume") or {}
     if not isinstance(resume, dict):
         raise InvalidInput("resume is an object of call ids and sequence numbers.")
-    return user, {str(call_id): _whole(seq) for call_id, seq in resume.items()}
+    return redeemed, {str(call_id): _whole(seq) for call_id, seq in resume.items()}
 
 
 def event_message(envelope: EventEnvelope) -> str:
@@ -258,9 +288,10 @@ def event_message(envelope: EventEnvelope) -> str:
     return dumps({"type": "event", "call_id": envelope.call_id, "envelope": encode_envelope(envelope)})
 
 
-async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dict[str, int]) -> None:
+async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dict[str, int], session: str | None = None) -> None:
+    """``session``: what the feed must not outlive; None: until the connection ends."""
     async with context.bus.subscribe(agent_topic(user.org_id, user.user_id)) as subscription:
-        screen = _Screen(socket, context, user, subscription)
+        screen = _Screen(socket, context, user, subscription, session)
         public = {
             "user_id": user.user_id,
             "username": user.username,
@@ -277,6 +308,8 @@ async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dic
             except (NotFound, Forbidden):
                 # The screen may remember a call that was erased or that is no longer in its scope.
                 await screen.release(call_id, "out_of_scope")
+            except InvalidInput:
+                await screen.release(call_id, "ended")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(screen.relay())
             tasks.create_task(screen.listen())
@@ -292,9 +325,9 @@ def router(context: ApiContext) -> APIRouter:
         await socket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
         code, detail = 1000, ""
         try:
-            user, resume = await _hello(socket, context)
+            redeemed, resume = await _hello(socket, context)
             with context.metrics.counted("pangting_feed_connections"):
-                await _serve(socket, context, user, resume)
+                await _serve(socket, context, redeemed.user, resume, redeemed.session_hash)
         except TimeoutError:
             code, detail = CLOSE_PROTOCOL, "No hello came in time."
         except Unauthenticated as error:
@@ -304,12 +337,13 @@ def router(context: ApiContext) -> APIRouter:
         except (WebSocketDisconnect, RuntimeError):
             return
         except BaseExceptionGroup as group:
-            protocol, rest = group.split(InvalidInput)
+            protocol, rest = group.split((InvalidInput, Unauthenticated))
             if rest is not None and rest.split((WebSocketDisconnect, RuntimeError))[1] is not None:
                 log.warning("feed_failed", errors=[type(error).__name__ for error in rest.exceptions])
                 code, detail = 1011, "The feed failed; reconnect to go on where you were."
             elif protocol is not None:
-                code, detail = CLOSE_PROTOCOL, str(protocol.exceptions[0])
+                first = protocol.exceptions[0]
+                code, detail = CLOSE_TICKET if isinstance(first, Unauthenticated) else CLOSE_PROTOCOL, str(first)
             else:
                 return
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):

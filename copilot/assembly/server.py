@@ -339,6 +339,9 @@ class Server:
             people=self.store.people,
             signin=self.store.signin,
             calls=self.store.calls,
+            notes=self.store.notes,
+            wrap_up=self.store.wrap_up,
+            preferences=self.store.preferences,
             audit=self.store.audit,
             bus=self.bus,
             clock=self.clock,
@@ -354,6 +357,8 @@ class Server:
             web_dir=WEB_DIR,
             public_url=self.settings.server.public_url,
             origins=self.settings.server.origins,
+            host_keys=self.settings.server.host_keys,
+            host_org=OrgId(self.settings.org),
             version=__version__,
         )
 

@@ -305,6 +305,36 @@ class ArtifactFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperSent:
+    """A supervisor's word to the agent of a live call: shown in the agent's sidebar, never heard by the customer."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("text",)
+    type: Literal["whisper_sent"] = "whisper_sent"
+    whisper_id: str
+    user_id: UserId
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpSubmitted:
+    """The agent handed in the after-call form. ``versions``: the version of each artifact that was handed in."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["wrap_up_submitted"] = "wrap_up_submitted"
+    user_id: UserId
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrapUpReopened:
+    """The agent took the after-call form back; what was handed in stays as versions."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["wrap_up_reopened"] = "wrap_up_reopened"
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Redacted:
     """The contents of these events were rewritten because PII was found late."""
 
@@ -333,6 +363,9 @@ CallEvent = (
     | CallEnded
     | ArtifactReady
     | ArtifactFailed
+    | WhisperSent
+    | WrapUpSubmitted
+    | WrapUpReopened
     | Redacted
 )
 

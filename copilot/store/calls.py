@@ -46,7 +46,7 @@ class SqlCalls:
 
     def call(self, scope: Scope, call_id: CallId) -> Call:
         with self._database.read() as connection:
-            return rows.call_of(_visible(connection, scope, call_id))
+            return rows.call_of(visible(connection, scope, call_id))
 
     def calls(
         self,
@@ -71,7 +71,7 @@ class SqlCalls:
 
     def secrets(self, scope: Scope, call_id: CallId) -> dict[str, str]:
         with self._database.read() as connection:
-            row = _visible(connection, scope, call_id)
+            row = visible(connection, scope, call_id)
             if not may_hear_values(scope.user_id, row["agent_id"]):
                 raise Forbidden("Only the agent of this call may see the values behind its tokens.")
             return _open_vault(connection, self._keyring, scope.org_id, call_id)
@@ -188,7 +188,7 @@ class SqlCalls:
         with self._database.write() as connection:
             if rows.lock_call(connection, org_id, call_id)["phase"] == "live":
                 raise Conflict(f"Call {call_id} is live; it can be erased when it has ended.")
-            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts):
+            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts, t.artifact_drafts, t.call_notes):
                 connection.execute(sa.delete(table).where(rows.is_call(table, org_id, call_id)))
             waiting = sa.and_(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.state.in_(("queued", "leased")))
             connection.execute(sa.update(t.jobs).where(waiting).values(state="failed", lease_until=None, error="erased"))
@@ -240,7 +240,8 @@ def _reaches(scope: Scope) -> sa.ColumnElement[bool]:
     return sa.and_(in_org, mine)
 
 
-def _visible(connection: Connection, scope: Scope, call_id: CallId) -> RowMapping:
+def visible(connection: Connection, scope: Scope, call_id: CallId) -> RowMapping:
+    """The call's row. Raises NotFound also when the scope does not reach it."""
     row = connection.execute(sa.select(t.calls).where(_reaches(scope), t.calls.c.call_id == call_id)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no call {call_id} that you may see.")

@@ -27,7 +27,8 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "credentials": {**_all("org_id user_id changed_at", "internal"), "password_hash": "restricted"},
     "sessions": {**_all("org_id user_id created_at expires_at", "internal"), "token_hash": "restricted"},
     "enrolments": {**_all("org_id user_id created_at expires_at used_at", "internal"), "token_hash": "restricted"},
-    "tickets": {**_all("org_id user_id purpose origin call_id expires_at used_at", "internal"), "token_hash": "restricted"},
+    "tickets": {**_all("org_id user_id purpose origin call_id session_hash expires_at used_at", "internal"), "token_hash": "restricted"},
+    "preferences": _all("org_id user_id value updated_at", "internal"),
     "login_throttle": {"username_hash": "sensitive", **_all("failures last_at locked_until", "internal")},
     "audit": {**_all("org_id seq at action prev_hash hash", "internal"), **_all("actor target detail", "sensitive")},
     "calls": {
@@ -45,7 +46,12 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "call_keys": {**_all("org_id call_id key_id", "internal"), "wrapped_key": "restricted"},
     "vault": {**_all("org_id call_id token", "internal"), "ciphertext": "restricted"},
     "jobs": _all("job_id org_id call_id kind version state attempts created_at not_before lease_until error", "internal"),
-    "artifacts": {**_all("org_id call_id kind version data_class created_at", "internal"), "ciphertext": "sensitive"},
+    "artifacts": {
+        **_all("org_id call_id kind version data_class created_at author base_version", "internal"),
+        "ciphertext": "sensitive",
+    },
+    "artifact_drafts": {**_all("org_id call_id kind user_id base_version updated_at", "internal"), "ciphertext": "sensitive"},
+    "call_notes": {**_all("org_id call_id user_id updated_at", "internal"), "ciphertext": "sensitive"},
     "articles": _all("org_id article_id language version state sha256 body created_at", "internal"),
     "packs": _all("org_id name version language sha256 body created_at", "internal"),
     "kv": _all("org_id key value", "internal"),
@@ -63,6 +69,7 @@ EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
     "suggestion_offered": _all("title text citations options", "internal"),
     "call_transferred": {"reason": "sensitive"},
     "suggestion_feedback": _all("text reason", "sensitive"),
+    "whisper_sent": {"text": "sensitive"},
 }
 """event type → content field → class. The row of ``call_contents`` carries the highest class of the fields in it."""
 

@@ -158,9 +158,18 @@ def queue_again(
     newest = connection.execute(query.order_by(t.jobs.c.version.desc()).limit(1)).mappings().one_or_none()
     if newest is not None and newest["state"] in unless:
         return newest
-    row = job_row(org_id, call_id, kind, newest["version"] + 1 if newest is not None else 1, at, not_before=at)
+    row = job_row(org_id, call_id, kind, next_version(connection, org_id, call_id, kind), at, not_before=at)
     connection.execute(sa.insert(t.jobs).values(**row))
     return row
+
+
+def next_version(connection: Connection, org_id: OrgId, call_id: CallId, kind: str) -> int:
+    """The number of an artifact's next version: none that is stored, and none that a job is to make."""
+    taken = [
+        connection.execute(sa.select(sa.func.max(table.c.version)).where(is_call(table, org_id, call_id), table.c.kind == kind)).scalar()
+        for table in (t.jobs, t.artifacts)
+    ]
+    return 1 + max(version or 0 for version in taken)
 
 
 def job_row(org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetime, *, not_before: datetime) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from copilot.store.database import Database, insert_if_new
 from copilot.store.passwords import Passwords
 from copilot.store.people import forget_tokens, load_user, new_token, token_hash, username_key
 
-TicketPurpose = Literal["feed", "audio", "microphone"]
+TicketPurpose = Literal["feed", "audio", "microphone", "embed"]
 SESSION_LIFE = timedelta(hours=12)
 TICKET_LIFE: dict[TicketPurpose, timedelta] = {
     "feed": timedelta(seconds=30),
     "audio": timedelta(minutes=5),
     "microphone": timedelta(seconds=30),
+    "embed": timedelta(seconds=60),
 }
 FREE_FAILURES = 5
 LONGEST_WAIT_S = 900
@@ -45,6 +46,14 @@ class Session:
 class Ticket:
     ticket: str
     expires_in_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redeemed:
+    """Whose ticket it was. ``session_hash``: of the session that asked for it; None for a ticket of no session."""
+
+    user: User
+    session_hash: str | None
 
 
 class SqlSignIn:
@@ -82,28 +91,26 @@ class SqlSignIn:
                 return self._start(connection, found.org_id, found.user_id)
         raise Unauthenticated("The username or the password is wrong.")
 
-    def start_session(self, user: User) -> Session:
-        """A session for a user who has just proved who they are otherwise (enrolment)."""
+    def start_session(self, user: User, action: str = "login") -> Session:
+        """A session for a user who has just proved who they are otherwise (enrolment, a host page). ``action``: as audited."""
         with self._database.write() as connection:
-            self._audit(connection, user.org_id, user.user_id, "login")
+            self._audit(connection, user.org_id, user.user_id, action)
             return self._start(connection, user.org_id, user.user_id)
 
     def user_of(self, token: str) -> User:
         """Whose session it is. Raises Unauthenticated."""
-        table = t.sessions.c
-        with self._database.read() as connection:
-            fresh = sa.and_(table.token_hash == token_hash(token), table.expires_at > self._clock.now())
-            row = connection.execute(sa.select(t.sessions).where(fresh)).one_or_none()
-            return self._active(connection, row.org_id, row.user_id) if row is not None else _nobody()
+        return self.session_user(token_hash(token))
 
-    def logout(self, token: str) -> None:
-        """Ends the session and voids the user's tickets. An unknown token is no fault."""
+    def logout(self, token: str) -> User | None:
+        """Ends the session and voids the user's tickets; whose it was. An unknown token is no fault."""
         with self._database.write() as connection:
             row = connection.execute(sa.select(t.sessions).where(t.sessions.c.token_hash == token_hash(token))).one_or_none()
             if row is not None:
                 connection.execute(sa.delete(t.sessions).where(t.sessions.c.token_hash == row.token_hash))
                 connection.execute(sa.delete(t.tickets).where(t.tickets.c.org_id == row.org_id, t.tickets.c.user_id == row.user_id))
                 self._audit(connection, row.org_id, row.user_id, "logout")
+                return load_user(connection, row.org_id, row.user_id)
+        return None
 
     def logout_everywhere(self, org_id: OrgId, user_id: UserId, *, actor: str) -> None:
         with self._database.write() as connection:
@@ -113,10 +120,17 @@ class SqlSignIn:
 
     # -- tickets -----------------------------------------------------------------------------------------------------------------------
 
-    def issue_ticket(self, user: User, purpose: TicketPurpose, origin: str, call_id: CallId | None = None) -> Ticket:
-        """What goes into a URL or a first message instead of the session token. ``origin``: the page's, as the browser sends it."""
+    def issue_ticket(
+        self, user: User, purpose: TicketPurpose, origin: str, call_id: CallId | None = None, *, session: str | None = None
+    ) -> Ticket:
+        """What goes into a URL or a first message instead of the session token. ``origin``: the page's, as the browser sends it.
+
+        ``session``: the token it is asked with; what the ticket opens ends with that session (see ``session_user``).
+        """
         token, now, life = new_token(), self._clock.now(), TICKET_LIFE[purpose]
-        row = {"token_hash": token_hash(token), "org_id": user.org_id, "user_id": user.user_id, "purpose": purpose, "origin": origin}
+        row: dict[str, str | None] = {"token_hash": token_hash(token), "org_id": user.org_id, "user_id": user.user_id}
+        row |= {"purpose": purpose, "origin": origin}
+        row["session_hash"] = token_hash(session) if session is not None else None
         with self._database.write() as connection:
             connection.execute(sa.delete(t.tickets).where(t.tickets.c.expires_at <= now))
             connection.execute(sa.insert(t.tickets).values(**row, call_id=call_id, expires_at=now + life, used_at=None))
@@ -127,6 +141,10 @@ class SqlSignIn:
 
         ``origin`` None only where browsers send none (audio of the same origin). Raises Unauthenticated.
         """
+        return self.redeem(ticket, purpose, origin, call_id).user
+
+    def redeem(self, ticket: str, purpose: TicketPurpose, origin: str | None, call_id: CallId | None = None) -> Redeemed:
+        """``redeem_ticket``, with the session behind the ticket."""
         table, now = t.tickets.c, self._clock.now()
         here = sa.and_(table.token_hash == token_hash(ticket), table.purpose == purpose, table.expires_at > now)
         with self._database.write() as connection:
@@ -135,7 +153,15 @@ class SqlSignIn:
             if row is None or not origin_fits or row.call_id != call_id or (purpose != "audio" and row.used_at is not None):
                 raise Unauthenticated("This ticket was used already, has expired or was made for something else; ask for a new one.")
             connection.execute(sa.update(t.tickets).where(table.token_hash == row.token_hash).values(used_at=now))
-            return self._active(connection, row.org_id, row.user_id)
+            return Redeemed(user=self._active(connection, row.org_id, row.user_id), session_hash=row.session_hash)
+
+    def session_user(self, session_hash: str) -> User:
+        """Whose session it still is, with the roles and teams of this moment. Raises Unauthenticated when it has ended."""
+        table = t.sessions.c
+        with self._database.read() as connection:
+            fresh = sa.and_(table.token_hash == session_hash, table.expires_at > self._clock.now())
+            row = connection.execute(sa.select(t.sessions).where(fresh)).one_or_none()
+            return self._active(connection, row.org_id, row.user_id) if row is not None else _nobody()
 
     # -- inside a transaction ----------------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,12 @@ from copilot.store.doorbell import Doorbell, OnCommitted
 from copilot.store.journal import SqlJournal
 from copilot.store.keyring import CallCipher, KeyRing
 from copilot.store.migrate import upgrade
+from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.outbox import SqlOutbox
 from copilot.store.passwords import Passwords
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
+from copilot.store.wrapup import SqlWrapUp
 
 
 class Store:
@@ -38,6 +40,9 @@ class Store:
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
         self.signin = SqlSignIn(database, clock, passwords)
+        self.notes = SqlNotes(database, keyring, clock)
+        self.wrap_up = SqlWrapUp(database, keyring, clock, doorbell)
+        self.preferences = SqlPreferences(database, clock)
 
     def articles(self, org_id: OrgId) -> SqlArticles:
         """The articles and packs of one organisation."""

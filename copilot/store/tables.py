@@ -144,10 +144,20 @@ tickets = sa.Table(
     sa.Column("purpose", sa.String, nullable=False),
     sa.Column("origin", sa.String, nullable=False),
     sa.Column("call_id", sa.String),
+    sa.Column("session_hash", sa.String),  # of the session it was asked with: what it opened ends with that session
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("used_at", UtcDateTime),
     _of_user(),
     sa.Index(None, "expires_at"),
+)
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    *_user_key(),
+    sa.Column("value", Json, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    _of_user(),
 )
 
 login_throttle = sa.Table(
@@ -288,6 +298,30 @@ artifacts = sa.Table(
     sa.Column("data_class", sa.String, nullable=False),
     sa.Column("ciphertext", sa.LargeBinary, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("author", sa.String, nullable=False, server_default=""),  # a person's edit; empty: made by after-call work
+    sa.Column("base_version", sa.Integer),  # what the edit began from
+    _of_call(),
+)
+
+artifact_drafts = sa.Table(
+    "artifact_drafts",
+    metadata,
+    *_call_key(),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("base_version", sa.Integer, nullable=False),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    _of_call(),
+)
+
+call_notes = sa.Table(
+    "call_notes",
+    metadata,
+    *_call_key(),
+    sa.Column("user_id", sa.String, primary_key=True),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
     _of_call(),
 )
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
-from fastapi import WebSocketDisconnect
 from prometheus_client import CollectorRegistry
 
 from copilot.api import feed_ws
@@ -29,6 +28,7 @@ from copilot.store.keyring import KeyRing
 from copilot.store.store import open_store
 from copilot.telemetry.clock import SystemClock
 from copilot.telemetry.metrics import Metrics
+from tests.fakes.screens import Screen
 
 pytestmark = pytest.mark.anyio
 ORG = OrgId("default")
@@ -53,42 +53,6 @@ class Nothing:
 
     def classify(self, text, language, context=()):
         return IntentPrediction(intent="unknown", confidence=0.0)
-
-
-class Screen:
-    """The far end of a feed: what it was told, and a way to hang up."""
-
-    def __init__(self) -> None:
-        self.told: list[dict] = []
-        self._told = asyncio.Event()
-        self._gone = asyncio.Event()
-
-    async def send_text(self, text: str) -> None:
-        self.told.append(json.loads(text))
-        self._told.set()
-
-    async def receive(self):
-        await self._gone.wait()
-        raise WebSocketDisconnect(1000)
-
-    def leave(self) -> None:
-        self._gone.set()
-
-    async def until(self, kind: str, count: int = 1) -> list[dict]:
-        """Messages, or durable events, of a kind."""
-        async with asyncio.timeout(20):
-            while True:
-                found = [item for item in self.told if item["type"] == kind]
-                found += [
-                    item["envelope"]["event"] for item in self.told if item["type"] == "event" and item["envelope"]["event"]["type"] == kind
-                ]
-                if len(found) >= count:
-                    return found
-                self._told.clear()
-                await self._told.wait()
-
-    def saw(self, text: str) -> bool:
-        return any(text in json.dumps(item, ensure_ascii=False) for item in self.told)
 
 
 class Bench:

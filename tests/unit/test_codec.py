@@ -109,6 +109,9 @@ EVENTS: list[ev.CallEvent] = [
     ev.CallEnded(reason="hangup", duration_ms=2000),
     ev.ArtifactReady(kind="qa", version=1),
     ev.ArtifactFailed(kind="qa", reason="model"),
+    ev.WhisperSent(whisper_id="w1", user_id="u9", text="先核实身份"),
+    ev.WrapUpSubmitted(user_id="u1", versions={"summary": 2, "ticket": 1}),
+    ev.WrapUpReopened(user_id="u1"),
     ev.Redacted(seqs=(2, 3)),
 ]
 

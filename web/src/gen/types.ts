@@ -350,6 +350,9 @@ export interface EventEnvelope {
     | CallEnded
     | ArtifactReady
     | ArtifactFailed
+    | WhisperSent
+    | WrapUpSubmitted
+    | WrapUpReopened
     | Redacted;
   org_id: string;
   schema_version: number;
@@ -529,6 +532,32 @@ export interface MediaGapRecorded {
   reason: string;
   start_ms: number;
   type: 'media_gap';
+}
+/**
+ * A supervisor's word to the agent of a live call: shown in the agent's sidebar, never heard by the customer.
+ */
+export interface WhisperSent {
+  text: string;
+  type: 'whisper_sent';
+  user_id: string;
+  whisper_id: string;
+}
+/**
+ * The agent handed in the after-call form. ``versions``: the version of each artifact that was handed in.
+ */
+export interface WrapUpSubmitted {
+  type: 'wrap_up_submitted';
+  user_id: string;
+  versions: {
+    [k: string]: number;
+  };
+}
+/**
+ * The agent took the after-call form back; what was handed in stays as versions.
+ */
+export interface WrapUpReopened {
+  type: 'wrap_up_reopened';
+  user_id: string;
 }
 /**
  * The contents of these events were rewritten because PII was found late.
