@@ -21,10 +21,26 @@ from copilot.domain.knowledge import Article
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _KEYS = frozenset(
-    ("id", "title", "questions", "answer", "body", "products", "channels", "intent", "tags", "owner", "valid_from", "valid_to", "state")
+    (
+        "id",
+        "title",
+        "questions",
+        "answer",
+        "body",
+        "products",
+        "channels",
+        "intent",
+        "tags",
+        "owner",
+        "valid_from",
+        "valid_to",
+        "state",
+        "audience",
+    )
 )
 _FRONT_KEYS = _KEYS - {"body"} | {"lang", "domain"}
-_STATES = ("draft", "reviewed", "published", "expired", "retired")
+_STATES = ("draft", "in_review", "published", "expired", "retired")
+_AUDIENCES = ("customer", "agent")
 _MAX_FAULTS = 20
 _MAX_FILE_BYTES = 8 << 20
 
@@ -152,6 +168,9 @@ def _article(
     state = entry.get("state", "published")
     if state not in _STATES:
         faults.add(where, f"state must be one of {', '.join(_STATES)}")
+    audience = entry.get("audience", "customer")
+    if audience not in _AUDIENCES:
+        faults.add(where, f"audience must be one of {', '.join(_AUDIENCES)}")
     if len(faults.found) > before:
         return None
     return Article(
@@ -173,6 +192,7 @@ def _article(
         valid_to=ends,
         state=state,
         source=source,
+        audience=audience,
     )
 
 

@@ -9,7 +9,10 @@ from typing import Literal
 
 from copilot.domain.ids import ArticleId, PassageId
 
-ArticleState = Literal["draft", "reviewed", "published", "expired", "retired"]
+ArticleState = Literal["draft", "in_review", "published", "expired", "retired"]
+"""How these follow one another is in ``copilot.domain.article_life``."""
+Audience = Literal["customer", "agent"]
+"""``customer``: may be said to customers. ``agent``: for the agent's eyes; never offered as a sentence to say, never given to a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,7 @@ class Article:
     valid_to: date | None = None
     state: ArticleState = "published"
     source: str = ""
+    audience: Audience = "customer"
 
     def valid_on(self, day: date) -> bool:
         """True if it may be quoted on ``day``: published, begun and not expired (``valid_to`` is the last valid day)."""

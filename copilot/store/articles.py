@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from copilot import codec
+from copilot.domain.article_life import FORCEFUL, VersionHead, ruling
 from copilot.domain.clock import Clock
 from copilot.domain.errors import NotFound
 from copilot.domain.ids import OrgId
@@ -19,7 +21,7 @@ from copilot.store import tables as t
 from copilot.store.database import Database, insert_if_new
 
 _WATERMARK = "articles.watermark"
-_IN_FORCE = ("published", "expired", "retired")
+_KEYS_AT_ONCE = 200
 
 
 class SqlArticles:
@@ -34,18 +36,16 @@ class SqlArticles:
         """The version given is not used: the store counts. All or nothing."""
         now, changed = self._clock.now(), 0
         with self._database.write() as connection:
-            # The watermark's row is the lock of the organisation's articles.
-            insert_if_new(connection, t.kv, org_id=self._org_id, key=_WATERMARK, value="0")
-            mark = self._watermark(connection, lock=True)
+            mark = lock_articles(connection, self._org_id)
             newest = self._newest_hashes(connection)
             for article in articles:
                 key = (article.article_id, article.language)
-                version, known = newest.get(key, (0, ""))
-                sha = _sha256(codec.dumps(codec.to_json(dataclasses.replace(article, version=0))))
-                if sha == known:
+                version, known = newest.get(key, (0, frozenset()))
+                sha = content_sha256(article)
+                if sha in known:
                     continue
                 changed += 1
-                newest[key] = (version + 1, sha)
+                newest[key] = (version + 1, frozenset({sha}))
                 connection.execute(
                     sa.insert(t.articles).values(
                         org_id=self._org_id,
@@ -59,34 +59,56 @@ class SqlArticles:
                     )
                 )
             if changed:
-                here = sa.and_(t.kv.c.org_id == self._org_id, t.kv.c.key == _WATERMARK)
-                connection.execute(sa.update(t.kv).where(here).values(value=str(mark + changed)))
+                set_watermark(connection, self._org_id, mark + changed)
         return changed
 
-    def published(self) -> Sequence[Article]:
-        """The version in force of every article, if it is published (a newer draft does not replace it; expiry and retirement do)."""
-        table = t.articles
+    def today(self) -> date:
+        """The calendar day that decides about validity."""
+        return self._clock.now().astimezone().date()
+
+    def published(self, day: date | None = None) -> Sequence[Article]:
+        """The version of every article that is in force on ``day`` (None: today), by the rules of ``copilot.domain.article_life``.
+
+        Its ``valid_to`` is no later than the eve of a later version that is published already, so that the two never overlap. What ended
+        is among them: a search drops it by its dates.
+        """
+        table, day = t.articles, day or self.today()
+        begins = valid_from(table)
+        forceful = sa.and_(table.c.org_id == self._org_id, table.c.state.in_(FORCEFUL))
         newest = (
             sa.select(table.c.article_id, table.c.language, sa.func.max(table.c.version).label("version"))
-            .where(table.c.org_id == self._org_id, table.c.state.in_(_IN_FORCE))
+            .where(forceful, begins <= day.isoformat())
             .group_by(table.c.article_id, table.c.language)
             .subquery()
         )
+        same = [table.c[name] == newest.c[name] for name in ("article_id", "language", "version")]
         query = (
             sa.select(table.c.body)
-            .join(
-                newest,
-                sa.and_(
-                    table.c.article_id == newest.c.article_id,
-                    table.c.language == newest.c.language,
-                    table.c.version == newest.c.version,
-                ),
-            )
+            .join(newest, sa.and_(*same))
             .where(table.c.org_id == self._org_id, table.c.state == "published")
             .order_by(table.c.article_id, table.c.language)
         )
+        coming = sa.select(table.c.article_id, table.c.language, table.c.version, begins.label("begins"))
         with self._database.read() as connection:
-            return [codec.from_json(Article, body) for body in connection.execute(query).scalars()]
+            found = [codec.from_json(Article, body) for body in connection.execute(query).scalars()]
+            later = list(connection.execute(coming.where(forceful, begins > day.isoformat())))
+        starts: dict[tuple[str, str], list[tuple[int, date]]] = {}
+        for row in later:
+            starts.setdefault((row.article_id, row.language), []).append((row.version, date.fromisoformat(row.begins)))
+        return [_until_successor(article, starts.get((article.article_id, article.language), ())) for article in found]
+
+    def in_force(self, keys: Iterable[tuple[str, str]], day: date | None = None) -> Mapping[tuple[str, str], int]:
+        """Of these (article id, language): the version that may be quoted on ``day`` (None: today). One without any is left out."""
+        day, wanted, table = day or self.today(), sorted(set(keys)), t.articles
+        heads: dict[tuple[str, str], list[VersionHead]] = {}
+        with self._database.read() as connection:
+            for at in range(0, len(wanted), _KEYS_AT_ONCE):
+                here = sa.tuple_(table.c.article_id, table.c.language).in_(wanted[at : at + _KEYS_AT_ONCE])
+                query = sa.select(table.c.article_id, table.c.language, *head_columns(table))
+                for row in connection.execute(query.where(table.c.org_id == self._org_id, table.c.state.in_(FORCEFUL), here)):
+                    heads.setdefault((row.article_id, row.language), []).append(head_of(row))
+        rules = {key: ruling(versions, day) for key, versions in heads.items()}
+        return {key: head.version for key, head in rules.items() if head is not None}
 
     def article(self, article_id: str, language: str, version: int | None = None) -> Article:
         """One version (for a citation), or the newest of any state. Raises NotFound."""
@@ -102,14 +124,13 @@ class SqlArticles:
 
     def watermark(self) -> int:
         with self._database.read() as connection:
-            return self._watermark(connection)
+            return watermark_of(connection, self._org_id)
 
     def put_pack(self, name: str, language: str, body: str) -> bool:
         table = t.packs.c
         sha = _sha256(body)
         with self._database.write() as connection:
-            insert_if_new(connection, t.kv, org_id=self._org_id, key=_WATERMARK, value="0")
-            self._watermark(connection, lock=True)
+            lock_articles(connection, self._org_id)
             newest = connection.execute(
                 sa.select(table.version, table.sha256, table.language)
                 .where(table.org_id == self._org_id, table.name == name)
@@ -130,15 +151,64 @@ class SqlArticles:
             row = connection.execute(query.order_by(table.version.desc()).limit(1)).one_or_none()
         return (row.version, row.body) if row is not None else None
 
-    def _newest_hashes(self, connection: Connection) -> dict[tuple[str, str], tuple[int, str]]:
+    def _newest_hashes(self, connection: Connection) -> dict[tuple[str, str], tuple[int, frozenset[str]]]:
+        """Of every article: its newest version, and the contents that an import must not store again: the newest, the newest published."""
         table = t.articles.c
-        query = sa.select(table.article_id, table.language, table.version, table.sha256).where(table.org_id == self._org_id)
-        return {(row.article_id, row.language): (row.version, row.sha256) for row in connection.execute(query.order_by(table.version))}
+        query = sa.select(table.article_id, table.language, table.version, table.state, table.sha256).where(table.org_id == self._org_id)
+        found: dict[tuple[str, str], tuple[int, str, str]] = {}
+        for row in connection.execute(query.order_by(table.version)):
+            _, _, published = found.get((row.article_id, row.language), (0, "", ""))
+            found[row.article_id, row.language] = (row.version, row.sha256, row.sha256 if row.state in FORCEFUL else published)
+        return {key: (version, frozenset({newest, published})) for key, (version, newest, published) in found.items()}
 
-    def _watermark(self, connection: Connection, *, lock: bool = False) -> int:
-        query: sa.Select[Any] = sa.select(t.kv.c.value).where(t.kv.c.org_id == self._org_id, t.kv.c.key == _WATERMARK)
-        value = connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()
-        return int(value) if value is not None else 0
+
+def lock_articles(connection: Connection, org_id: OrgId) -> int:
+    """Takes the lock of the organisation's articles (the row of their watermark) until the transaction ends; the watermark."""
+    insert_if_new(connection, t.kv, org_id=org_id, key=_WATERMARK, value="0")
+    return watermark_of(connection, org_id, lock=True)
+
+
+def watermark_of(connection: Connection, org_id: OrgId, *, lock: bool = False) -> int:
+    query: sa.Select[Any] = sa.select(t.kv.c.value).where(t.kv.c.org_id == org_id, t.kv.c.key == _WATERMARK)
+    value = connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()
+    return int(value) if value is not None else 0
+
+
+def set_watermark(connection: Connection, org_id: OrgId, value: int) -> None:
+    """To be called under ``lock_articles`` whenever what is in force may have changed."""
+    here = sa.and_(t.kv.c.org_id == org_id, t.kv.c.key == _WATERMARK)
+    connection.execute(sa.update(t.kv).where(here).values(value=str(value)))
+
+
+def content_sha256(article: Article) -> str:
+    """Of everything but the version. A field that came later counts only when it says something, so that an upgrade changes nothing."""
+    content = codec.to_json(dataclasses.replace(article, version=0))
+    if article.audience == "customer":
+        del content["audience"]
+    return _sha256(codec.dumps(content))
+
+
+def valid_from(table: sa.Table) -> sa.ColumnElement[str]:
+    """The first day of validity as text (ISO 8601), empty without one: as text it compares as a date does."""
+    return sa.func.coalesce(table.c.body["valid_from"].as_string(), "")
+
+
+def head_columns(table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
+    """What ``head_of`` reads."""
+    begins, ends = (table.c.body[name].as_string().label(name) for name in ("valid_from", "valid_to"))
+    return table.c.version, table.c.state, begins, ends
+
+
+def head_of(row: Any) -> VersionHead:
+    first, last = (date.fromisoformat(text) if text else None for text in (row.valid_from, row.valid_to))
+    return VersionHead(version=row.version, state=row.state, valid_from=first, valid_to=last)
+
+
+def _until_successor(article: Article, later: Iterable[tuple[int, date]]) -> Article:
+    eves = [start - timedelta(days=1) for version, start in later if version > article.version]
+    if not eves:
+        return article
+    return dataclasses.replace(article, valid_to=min(eves if article.valid_to is None else [*eves, article.valid_to]))
 
 
 def _sha256(text: str) -> str:

@@ -53,6 +53,12 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "artifact_drafts": {**_all("org_id call_id kind user_id base_version updated_at", "internal"), "ciphertext": "sensitive"},
     "call_notes": {**_all("org_id call_id user_id updated_at", "internal"), "ciphertext": "sensitive"},
     "articles": _all("org_id article_id language version state sha256 body created_at", "internal"),
+    "article_work": {
+        **_all(
+            "org_id article_id language version revision base_version authors updated_at submitted_by decided_by decided_at", "internal"
+        ),
+        **_all("reason origin", "sensitive"),  # an origin quotes a call
+    },
     "packs": _all("org_id name version language sha256 body created_at", "internal"),
     "kv": _all("org_id key value", "internal"),
 }

@@ -8,6 +8,8 @@ from copilot.domain.clock import Clock
 from copilot.domain.errors import ConfigError
 from copilot.domain.ids import CallId, OrgId
 from copilot.store import tables as t
+from copilot.store.article_desk import SqlArticleDesk
+from copilot.store.article_list import SqlArticleList
 from copilot.store.articles import SqlArticles
 from copilot.store.audit import SqlAudit
 from copilot.store.calls import SqlCalls
@@ -47,6 +49,14 @@ class Store:
     def articles(self, org_id: OrgId) -> SqlArticles:
         """The articles and packs of one organisation."""
         return SqlArticles(self.database, self._clock, org_id)
+
+    def article_desk(self, org_id: OrgId) -> SqlArticleDesk:
+        """Writing and reviewing the articles of one organisation."""
+        return SqlArticleDesk(self.database, self._clock, org_id)
+
+    def article_list(self, org_id: OrgId) -> SqlArticleList:
+        """Lists of the articles of one organisation."""
+        return SqlArticleList(self.database, self._clock, org_id)
 
     def call_cipher(self, org_id: OrgId, call_id: CallId) -> CallCipher:
         """See ``SqlCalls.call_cipher``."""

@@ -340,6 +340,25 @@ articles = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
+article_work = sa.Table(
+    "article_work",
+    metadata,
+    _org(),
+    sa.Column("article_id", sa.String, primary_key=True),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("base_version", sa.Integer, nullable=False),
+    sa.Column("authors", Json, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("submitted_by", sa.String, nullable=False),
+    sa.Column("decided_by", sa.String, nullable=False),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("origin", Json),
+)
+"""How versions that people write came about; imported ones have no row."""
+
 packs = sa.Table(
     "packs",
     metadata,

@@ -1,7 +1,8 @@
 """An ArticleStore in memory, with the contract's meaning: versions count, the watermark grows with every change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from copilot.domain.knowledge import Article
 
@@ -24,8 +25,15 @@ class MemoryArticles:
         self._watermark += changed
         return changed
 
-    def published(self) -> Sequence[Article]:
+    def today(self) -> date:
+        return date(2026, 3, 1)
+
+    def published(self, day: date | None = None) -> Sequence[Article]:
         return [article for article in self._articles.values() if article.state == "published"]
+
+    def in_force(self, keys: Iterable[tuple[str, str]], day: date | None = None) -> Mapping[tuple[str, str], int]:
+        found = {key: self._articles[key] for key in keys if key in self._articles}
+        return {key: article.version for key, article in found.items() if article.valid_on(day or self.today())}
 
     def watermark(self) -> int:
         return self._watermark

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from copilot.domain.intents import IntentPrediction
@@ -54,7 +55,17 @@ class ArticleStore(Protocol):
         """Stores versions whose content changed (a new version number each); how many changed."""
         ...
 
-    def published(self) -> Sequence[Article]: ...
+    def today(self) -> date:
+        """The calendar day that decides about validity."""
+        ...
+
+    def published(self, day: date | None = None) -> Sequence[Article]:
+        """The version of every article that is in force on ``day`` (None: today); what has ended among them, by ``valid_to``."""
+        ...
+
+    def in_force(self, keys: Iterable[tuple[str, str]], day: date | None = None) -> Mapping[tuple[str, str], int]:
+        """Of these (article id, language): the version that may be quoted on ``day``. One without any is left out."""
+        ...
 
     def watermark(self) -> int:
         """Grows with every change; the index keeps the watermark it was built to."""
