@@ -29,6 +29,9 @@ def router(context: ApiContext) -> APIRouter:
         """The same search as the live suggestions use. Only what is valid today."""
         day = context.clock.now().astimezone().date()
         hits = context.knowledge(user.org_id).search(KnowledgeQuery(text=q, language=language, day=day, top_k=top_k))
+        # The index may lag behind the store by a moment; what was retired in it is not shown.
+        now = context.articles(user.org_id).in_force([(hit.article.article_id, language) for hit in hits])
+        hits = tuple(hit for hit in hits if now.get((hit.article.article_id, language)) == hit.article.version)
         return {"hits": [to_json(hit) for hit in hits]}
 
     @routes.get("/kb/articles/{article_id}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import structlog
@@ -40,25 +41,31 @@ class Organisation:
         self._rules = RulesCache(articles)
         self._intents: IntentClassifier | None = None
         self._watermark = -1
+        self._day: date | None = None
         self.task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
 
     def stale(self) -> bool:
-        """True if articles or ranking have changed in the store since the last refresh."""
-        return self.articles.watermark() != self._watermark or self.knowledge.has_newer_ranking(self.articles)
+        """True if articles or ranking have changed in the store since the last refresh, or another day has begun."""
+        return (
+            self._day != self.articles.today()
+            or self.articles.watermark() != self._watermark
+            or self.knowledge.has_newer_ranking(self.articles)
+        )
 
     def refresh(self) -> None:
         """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete."""
         with self._lock:
             watermark = self.articles.watermark()
-            published: Sequence[Article] = self.articles.published()
+            day = self.articles.today()
+            published: Sequence[Article] = self.articles.published(day)
             self.knowledge.take_ranking(self.articles)
             report = self.knowledge.load(published, watermark)
             pack = self.articles.pack("intents")
             if pack is not None:
                 self._intents = engines.open_intents(self._settings, pack[1], published, self._embedder)
             self._rules.current()
-            self._watermark = watermark
+            self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)
 
     def rules(self) -> BankRules:
@@ -75,12 +82,17 @@ class Organisation:
             return IntentPrediction(intent=UNKNOWN_INTENT, confidence=0.0)
         return self._intents.classify(text, language, context)
 
-    async def keep_fresh(self) -> None:
-        """An edit by the command line or another node is searchable within a second or two; runs until cancelled."""
+    async def keep_fresh(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """An edit by the command line or another node is searchable within a second or two; ``changed`` is called before.
+
+        Runs until cancelled.
+        """
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 if await asyncio.to_thread(self.stale):
+                    # What went out of force is withdrawn at once, however long the index takes.
+                    await changed()
                     await asyncio.to_thread(self.refresh)
             except Conflict:
                 # Another process is writing the index (an import on the command line): look again when it is done.

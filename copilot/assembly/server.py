@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,9 @@ class Server:
                 if org_id not in self._organisations:
                     organisation = Organisation(self.settings, org_id, self.store.articles(org_id), self.embedder)
                     await asyncio.to_thread(organisation.refresh)
-                    organisation.task = asyncio.create_task(organisation.keep_fresh(), name=f"knowledge-{org_id}")
+                    organisation.task = asyncio.create_task(
+                        organisation.keep_fresh(partial(self._recheck, org_id)), name=f"knowledge-{org_id}"
+                    )
                     self._organisations[org_id] = organisation
         return self._organisations[org_id]
 
@@ -261,6 +264,10 @@ class Server:
         )
         return self._desk
 
+    async def _recheck(self, org_id: OrgId) -> None:
+        if self._desk is not None:
+            await self._desk.recheck(org_id)
+
     def _live_services(self, organisation: Organisation) -> LiveServices:
         from copilot.live.runner import LiveServices
 
@@ -273,6 +280,7 @@ class Server:
             intents=organisation,
             reply_writer=self.reply_writer,
             reply_timeout_s=self.settings.llm.timeout_s,
+            in_force=organisation.articles.in_force,
         )
 
     def _lexicon(self) -> tuple[BankTerm, ...]:

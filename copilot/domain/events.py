@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from copilot.domain.artifacts import ArtifactKind
 from copilot.domain.audio import ChannelName, LegFormat
-from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId, UtteranceId
+from copilot.domain.ids import ArticleId, CallId, OrgId, SuggestionId, UserId, UtteranceId
 from copilot.domain.intents import IntentReason, IntentScore
 from copilot.domain.knowledge import Citation
 from copilot.domain.moods import Mood, MoodReason, MoodScore, Trend, VoiceChange
@@ -215,6 +215,21 @@ class SuggestionOffered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionWithdrawn:
+    """A source of a card is no longer in force: what the card says from this version must not be said any more.
+
+    ``superseded``: another version took its place; ``ended``: it was retired or its last day has passed.
+    """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["suggestion_withdrawn"] = "suggestion_withdrawn"
+    suggestion_id: SuggestionId
+    article_id: ArticleId
+    version: int
+    reason: Literal["superseded", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestionFeedback:
     CONTENT: ClassVar[tuple[str, ...]] = ("text", "reason")
     type: Literal["suggestion_feedback"] = "suggestion_feedback"
@@ -354,6 +369,7 @@ CallEvent = (
     | MoodChanged
     | DynamicsMeasured
     | SuggestionOffered
+    | SuggestionWithdrawn
     | SuggestionFeedback
     | MediaGapRecorded
     | Degraded

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from copilot.domain.audio import CallStart
-from copilot.domain.errors import Conflict, InvalidInput, NotFound
+from copilot.domain.errors import Conflict, EngineError, InvalidInput, NotFound
 from copilot.domain.events import EventEnvelope
 from copilot.domain.ids import CallId, OrgId, UserId, is_call_id
 from copilot.domain.knowledge import BankTerm
@@ -188,6 +188,15 @@ class LiveDesk:
             heard_ms={channel: history.heard_ms(channel) for channel in channels},
             utterances={channel: history.last_number(channel) for channel in channels},
         )
+
+    async def recheck(self, org_id: OrgId) -> None:
+        """The knowledge of an organisation has changed: its live calls withdraw what is no longer in force."""
+        for call in [call for (owner, _), call in self._live.items() if owner == org_id]:
+            try:
+                await call.recheck()
+            except (Conflict, EngineError) as error:
+                # Conflict: the call was taken over, and its new owner looks too. EngineError: the next change looks again.
+                log.warning("recheck_failed", call_id=call.call_id, error=type(error).__name__)
 
     def _ended(self, call: LiveCall) -> None:
         self._live.pop((call.org_id, call.call_id), None)

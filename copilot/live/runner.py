@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
@@ -44,7 +44,20 @@ from copilot.domain.suggestions import Stage
 from copilot.domain.transcript import MaskedAnew, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
 from copilot.live.masking import CallMasker, RecentQuotes
 from copilot.live.opening import call_opened
-from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, Restated, WriteReply, turn_of
+from copilot.live.session import (
+    Effect,
+    Findings,
+    Heard,
+    Investigate,
+    LiveSession,
+    OutOfForce,
+    Record,
+    ReplyWritten,
+    Restated,
+    Source,
+    WriteReply,
+    turn_of,
+)
 
 log = structlog.get_logger(__name__)
 _MAX_PENDING = 4
@@ -53,7 +66,10 @@ _MAX_REPLIES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveServices:
-    """What live calls share. ``executor`` runs the blocking lookups; ``today`` is the day on which answers must be valid."""
+    """What live calls share. ``executor`` runs the blocking lookups; ``today`` is the day on which answers must be valid.
+
+    ``in_force`` says what the store holds at this moment (see ``ArticleStore.in_force``): an index may lag behind it.
+    """
 
     journal: CallJournal
     bus: Bus
@@ -63,6 +79,7 @@ class LiveServices:
     intents: IntentClassifier
     reply_writer: ReplyWriter | None = None
     reply_timeout_s: float = 8.0
+    in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
 
     def today(self) -> date:
         return self.clock.now().astimezone().date()
@@ -346,7 +363,29 @@ class LiveCall:
         understood = clock.monotonic()
         query = Query(text=ask.text, language=ask.language, intent=prediction.intent, day=self.services.today(), top_k=3)
         hits = self.services.knowledge.search(query)
+        if hits:
+            ended = self._out_of_force({(hit.article.article_id, hit.article.version) for hit in hits})
+            hits = tuple(hit for hit in hits if (hit.article.article_id, hit.article.version) not in ended)
         return prediction, hits, 1000 * (understood - begun), 1000 * (clock.monotonic() - understood)
+
+    def _out_of_force(self, sources: Iterable[Source]) -> Mapping[Source, Literal["superseded", "ended"]]:
+        """Which of these versions may not be quoted now. Blocking. Raises EngineError when the store cannot say."""
+        sources = sorted(sources)
+        if self.services.in_force is None or not sources:
+            return {}
+        language = self.session.language
+        now = self.services.in_force([(article_id, language) for article_id, _ in sources])
+        current = {source: now.get((source[0], language)) for source in sources}
+        return {source: "ended" if there is None else "superseded" for source, there in current.items() if there != source[1]}
+
+    async def recheck(self) -> None:
+        """Withdraws the cards whose sources are no longer in force. Called when the knowledge base has changed, and at midnight."""
+        out = await self._gone(self.session.cited())
+        if out and not self._ended:
+            await self._run(self.session.receive(OutOfForce(sources=out)), since=self.services.clock.monotonic(), stages=())
+
+    async def _gone(self, sources: Iterable[Source]) -> Mapping[Source, Literal["superseded", "ended"]]:
+        return await asyncio.get_running_loop().run_in_executor(self.services.executor, self._out_of_force, sources)
 
     async def _retrieval(self, state: Literal["up", "down"], reason: str) -> None:
         """Says once that retrieval stopped helping, and once that it helps again."""
@@ -375,6 +414,10 @@ class LiveCall:
                     pieces.append(piece)
                     self._ring({"type": "reply_delta", "suggestion_id": effect.card, "text": piece})
             done = clock.monotonic()
+            if await self._gone({(hit.article.article_id, hit.article.version) for hit in effect.hits}):
+                # While the model was writing, a source of the reply went out of force.
+                await self.recheck()
+                return
             stages = (Stage(name="llm_first", ms=first_ms), Stage(name="llm", ms=1000 * (done - begun)))
             reply = ReplyWritten(
                 card=effect.card, text="".join(pieces), model=writer.model_id, stages=stages, total_ms=1000 * (done - since)

@@ -6,12 +6,21 @@ intent event and, if the attention budget allows, a suggestion. Alerts, checklis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from copilot.domain.artifacts import Turn
-from copilot.domain.events import CallEvent, ChecklistTicked, IntentDetected, SlotFilled, SuggestionOffered, UtteranceFinal
-from copilot.domain.ids import SuggestionId, UtteranceId, suggestion_id
+from copilot.domain.events import (
+    CallEvent,
+    ChecklistTicked,
+    IntentDetected,
+    SlotFilled,
+    SuggestionOffered,
+    SuggestionWithdrawn,
+    UtteranceFinal,
+)
+from copilot.domain.ids import ArticleId, SuggestionId, UtteranceId, suggestion_id
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Hit
 from copilot.domain.suggestions import Stage
@@ -58,7 +67,18 @@ class Restated:
     turn: Turn
 
 
-SessionInput = Restated | Heard | Findings | ReplyWritten
+Source = tuple[str, int]
+"""An article's id and version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfForce:
+    """These versions may not be quoted any more, and why (see ``SuggestionWithdrawn``)."""
+
+    sources: Mapping[Source, Literal["superseded", "ended"]]
+
+
+SessionInput = Restated | Heard | Findings | ReplyWritten | OutOfForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +128,7 @@ class LiveSession:
     _slots: set[tuple[str, str]] = field(init=False, default_factory=set)
     _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
     _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
+    _gone: set[Source] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.dialogue = Dialogue(language=self.language)
@@ -132,6 +153,8 @@ class LiveSession:
                     self._cards[event.suggestion_id] = event
                     for citation in event.citations[:1]:
                         self.guard.recall(citation.article_id, event.at_ms)
+                case SuggestionWithdrawn():
+                    self._gone.add((event.article_id, event.version))
                 case _:
                     pass
 
@@ -147,6 +170,12 @@ class LiveSession:
                 return self._found(event)
             case ReplyWritten():
                 return self._replied(event)
+            case OutOfForce():
+                return self._withdraw(event)
+
+    def cited(self) -> frozenset[Source]:
+        """The sources of all cards that are not withdrawn."""
+        return frozenset(source for card in self._cards.values() for source in _sources(card)) - self._gone
 
     def _heard(self, turn: Turn) -> list[Effect]:
         self.dialogue.add(turn)
@@ -183,6 +212,8 @@ class LiveSession:
         asked = self._asked_turn.pop(found.utterance_id, None)
         if asked is None:
             return []
+        if self._gone:
+            found = replace(found, hits=tuple(hit for hit in found.hits if (hit.article.article_id, hit.article.version) not in self._gone))
         events: list[CallEvent] = []
         known = found.prediction.intent != UNKNOWN_INTENT
         new = known and found.prediction.intent not in self._intents
@@ -199,8 +230,9 @@ class LiveSession:
             self.guard.offered(card.suggestion_id, offer, customer_turn=asked.customer_turn, at_ms=at_ms)
             self._cards[card.suggestion_id] = card
             events.append(card)
-            if self.generate and not suggest.fits_verbatim(offer.hits[0]):
-                reply = WriteReply(card=card.suggestion_id, turns=tuple(self.dialogue.recent()), hits=offer.hits, language=self.language)
+            if self.generate and offer.hits[0].article.audience == "customer" and not suggest.fits_verbatim(offer.hits[0]):
+                sayable = tuple(hit for hit in offer.hits if hit.article.audience == "customer")
+                reply = WriteReply(card=card.suggestion_id, turns=tuple(self.dialogue.recent()), hits=sayable, language=self.language)
         elif (
             # What the customer adds to a need that is known already is no new question.
             (new or is_question(asked.text))
@@ -235,17 +267,36 @@ class LiveSession:
 
     def _replied(self, reply: ReplyWritten) -> list[Effect]:
         first = self._cards.get(reply.card)
-        if first is None:
+        if first is None or self._gone.intersection(_sources(first)):
             return []
         card = suggest.generated(suggestion_id(len(self._cards) + 1), first, reply.text, reply.model, reply.stages, reply.total_ms)
         self._cards[card.suggestion_id] = card
         return [Record(events=(card,))]
+
+    def _withdraw(self, out: OutOfForce) -> list[Effect]:
+        events: list[CallEvent] = []
+        for source, reason in out.sources.items():
+            if source in self._gone:
+                continue
+            self._gone.add(source)
+            article_id, version = source
+            events += [
+                SuggestionWithdrawn(suggestion_id=number, article_id=ArticleId(article_id), version=version, reason=reason)
+                for number, card in self._cards.items()
+                if source in _sources(card)
+            ]
+        return [Record(events=tuple(events))] if events else []
 
     def _at_ms(self, utterance: UtteranceId) -> int:
         for turn in reversed(self.dialogue.turns):
             if turn.utterance_id == utterance:
                 return turn.end_ms
         return 0
+
+
+def _sources(card: SuggestionOffered) -> frozenset[Source]:
+    citations = (*card.citations, *(option.citation for option in card.options))
+    return frozenset((citation.article_id, citation.version) for citation in citations)
 
 
 def turn_of(final: UtteranceFinal) -> Turn:

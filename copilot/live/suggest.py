@@ -55,7 +55,8 @@ def card(
     best, *others = offer.hits
     return SuggestionOffered(
         suggestion_id=number,
-        kind="faq" if best.article.answer else "article",
+        # What is for the agent alone is knowledge to read, not a sentence to say.
+        kind="faq" if best.article.answer and best.article.audience == "customer" else "article",
         confidence=best.confidence,
         trigger=trigger,
         at_ms=at_ms,

@@ -100,6 +100,7 @@ EVENTS: list[ev.CallEvent] = [
         stages=(Stage(name="intent", ms=3.5),),
         replaces="s0",
     ),
+    ev.SuggestionWithdrawn(suggestion_id="s1", article_id="card-loss", version=2, reason="superseded"),
     ev.SuggestionFeedback(suggestion_id="s1", action="edited", user_id="u1", text="好", reason="太长"),
     ev.MediaGapRecorded(channel="customer", start_ms=10, duration_ms=20, reason="lost"),
     ev.Degraded(part="retrieval", state="down", reason="timeout"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -20,6 +22,7 @@ from copilot.domain.ports.live import Integration
 from copilot.domain.transcript import AsrTimings, TranscriptFinal, TranscriptPartial
 from copilot.live.desk import BankRules, LiveDesk
 from copilot.live.runner import LiveServices
+from copilot.live.session import LiveSession
 from copilot.llm.client import LlmConfig, open_reply_writer
 from copilot.privacy.masker import Masker
 from copilot.store.keyring import KeyRing
@@ -69,13 +72,13 @@ class OneAnswer:
 
 
 class Bench:
-    def __init__(self, tmp_path, knowledge, reply_writer=None, reply_timeout_s=3.0) -> None:
+    def __init__(self, tmp_path, knowledge, reply_writer=None, reply_timeout_s=3.0, in_force=None) -> None:
         self.bus = LocalBus()
         self.store = open_store(f"sqlite:///{tmp_path}/test.db", KeyRing.open(tmp_path / "master.key"), SystemClock())
         self.store.people.ensure_org(ORG)
         services = LiveServices(
             journal=self.store.journal, bus=self.bus, clock=SystemClock(), executor=ThreadPoolExecutor(2), knowledge=knowledge,
-            intents=knowledge, reply_writer=reply_writer, reply_timeout_s=reply_timeout_s,
+            intents=knowledge, reply_writer=reply_writer, reply_timeout_s=reply_timeout_s, in_force=in_force,
         )  # fmt: skip
 
         async def give(value):
@@ -271,4 +274,131 @@ async def test_a_number_said_in_pieces_is_taken_out_of_the_earlier_finals_too(tm
     assert [events[seq - 1].utterance_id for seq in redacted] == ["customer-1", "customer-2"]
     assert [turn.text for turn in call.session.dialogue.turns] == [event.text for event in said], "a model sees no clear piece either"
     await call.end("hangup", 4000)
+    bench.store.close()
+
+
+# --- what is no longer in force -------------------------------------------------------------------------------------------------------
+
+
+class Shelf:
+    """What the store says is in force, which a person changes while calls are live."""
+
+    def __init__(self, version: int | None = 2) -> None:
+        self.version = version
+
+    def __call__(self, keys):
+        return {key: self.version for key in keys if self.version is not None}
+
+
+async def test_an_article_retired_during_the_call_is_withdrawn_and_not_offered_again_though_the_index_still_has_it(tmp_path):
+    shelf, knowledge = Shelf(), OneAnswer(0.9)
+    bench = Bench(tmp_path, knowledge, in_force=shelf)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    (card,) = await bench.until("suggestion_offered")
+    shelf.version = None
+    await bench.desk.recheck(ORG)
+    await bench.desk.recheck(ORG)
+    (withdrawn,) = [event for event in bench.events() if event.type == "suggestion_withdrawn"]
+    assert (withdrawn.suggestion_id, withdrawn.article_id, withdrawn.version, withdrawn.reason) == (
+        card.suggestion_id,
+        "prepay",
+        2,
+        "ended",
+    )
+    call.session.guard.policy = replace(call.session.guard.policy, repeat_after_ms=0)
+    await call.final(final(300, "那提前还款的违约金到底收多少钱呢"))
+    await call.end("hangup", 400_000)
+    offered = [event.kind for event in bench.events() if event.type == "suggestion_offered"]
+    assert offered == ["faq", "nothing"], "the index knows the article still; nobody may say it any more"
+    bench.store.close()
+
+
+async def test_a_question_asked_before_the_retirement_is_not_answered_from_it_afterwards(tmp_path):
+    shelf, knowledge = Shelf(), OneAnswer(0.9)
+    searching, retired = threading.Event(), threading.Event()
+    found = knowledge.search
+
+    def slow(query):
+        searching.set()
+        retired.wait(10)
+        return found(query)
+
+    knowledge.search = slow
+    bench = Bench(tmp_path, knowledge, in_force=shelf)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    await asyncio.to_thread(searching.wait, 10)
+    shelf.version = 3
+    retired.set()
+    await call.end("hangup", 3000)
+    assert [event.kind for event in bench.events() if event.type == "suggestion_offered"] == ["nothing"]
+    bench.store.close()
+
+
+async def test_a_reply_written_from_an_article_that_was_superseded_meanwhile_is_thrown_away(tmp_path):
+    shelf = Shelf()
+    with ModelServer([("stream", ["满一年", "不收违约金。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=5))
+        stream = writer.stream
+
+        async def overtaken(request):
+            async for piece in stream(request):
+                shelf.version = 3
+                yield piece
+
+        writer.stream = overtaken
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, in_force=shelf)
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        (withdrawn,) = await bench.until("suggestion_withdrawn")
+        await call.end("hangup", 3000)
+        await writer.aclose()
+    assert withdrawn.reason == "superseded"
+    assert [event.generated for event in bench.events() if event.type == "suggestion_offered"] == [False]
+    bench.store.close()
+
+
+async def test_without_the_store_nothing_is_offered_and_the_transcript_goes_on(tmp_path):
+    def away(keys):
+        raise EngineError("the database is away", retryable=True)
+
+    bench = Bench(tmp_path, OneAnswer(0.9), in_force=away)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    (degraded,) = await bench.until("degraded")
+    assert degraded.part == "retrieval"
+    await call.end("hangup", 3000)
+    assert not [event for event in bench.events() if event.type == "suggestion_offered"]
+    bench.store.close()
+
+
+async def test_a_call_taken_over_by_another_node_does_not_offer_what_was_withdrawn_there(tmp_path):
+    shelf = Shelf()
+    bench = Bench(tmp_path, OneAnswer(0.9), in_force=shelf)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    await call.final(final(1, "提前还款要违约金吗"))
+    await bench.until("suggestion_offered")
+    shelf.version = None
+    await bench.desk.recheck(ORG)
+    session = LiveSession(language="zh")
+    session.restore(bench.events())
+    assert session.cited() == frozenset()
+    await call.end("hangup", 3000)
+    bench.store.close()
+
+
+async def test_what_is_for_the_agent_alone_is_shown_as_an_article_and_never_given_to_the_model(tmp_path):
+    knowledge = OneAnswer(0.6)
+    knowledge.hit = replace(knowledge.hit, article=replace(knowledge.hit.article, audience="agent"))
+    with ModelServer([("stream", ["不该写"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=5))
+        bench = Bench(tmp_path, knowledge, writer)
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        (card,) = await bench.until("suggestion_offered")
+        await call.end("hangup", 3000)
+        await writer.aclose()
+    assert card.kind == "article"
+    assert model.requests == []
     bench.store.close()

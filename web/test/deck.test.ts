@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import type { Card } from '../src/core/callstate.ts';
 import { emptyDeck, hold, release, settle, show, waiting } from '../src/core/deck.ts';
 
-const card = (n: number, replacedBy: string | null = null): Card =>
-  ({ offer: { suggestion_id: `s${n}` }, seq: n * 10, at: '', feedback: [], replacedBy }) as unknown as Card;
+const card = (n: number, replacedBy: string | null = null, more: Partial<Card> = {}): Card =>
+  ({
+    offer: { suggestion_id: `s${n}`, citations: [{ article_id: `a${n}`, version: 1 }] },
+    seq: n * 10,
+    at: '',
+    feedback: [],
+    replacedBy,
+    gone: [],
+    ...more,
+  }) as unknown as Card;
 
 describe('which card is in front', () => {
   it('the newest, as long as nobody is busy with the one before', () => {
@@ -46,6 +54,20 @@ describe('which card is in front', () => {
     expect(waiting(deck, more)).toBe(1);
     deck = show(deck, 's3', more);
     expect(settle(deck, [...more, card(4)]).shownId).toBe('s4');
+  });
+
+  it('one whose source went out of force is neither shown nor counted, unless it is being read or was used', () => {
+    const gone = { gone: ['a2@1'] };
+    const cards = [card(1), card(2, null, gone)];
+    expect(settle(emptyDeck, cards).shownId).toBe('s1');
+    expect(waiting({ ...emptyDeck, seenSeq: 10 }, cards)).toBe(0);
+    const reading = hold(settle(emptyDeck, [card(1), card(2)]), 'hover');
+    expect(settle(reading, cards).shownId).toBe('s2');
+    expect(release(reading, 'hover', cards).shownId).toBe('s1');
+    const used = [card(1), card(2, null, { ...gone, feedback: ['used'] })];
+    expect(settle(emptyDeck, used).shownId).toBe('s2');
+    const other = [card(1), card(2, null, { gone: ['a1@1'] })];
+    expect(settle(emptyDeck, other).shownId).toBe('s2');
   });
 
   it('is empty again with an empty call', () => {

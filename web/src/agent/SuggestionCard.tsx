@@ -1,6 +1,6 @@
 // The one card in front, in a place of fixed height, with what can be done about it.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { CallState, Card } from '../core/callstate.ts';
+import { type CallState, type Card, isWithdrawn, sourceKey } from '../core/callstate.ts';
 import { ownCards, waiting } from '../core/deck.ts';
 import { percent } from '../core/format.ts';
 import type { Key } from '../i18n/translate.ts';
@@ -122,10 +122,12 @@ function PrimaryCard(props: Props & { card: Card }) {
   const draft = state.drafts[offer.suggestion_id];
   const fresh = now - Date.parse(card.at) < FRESH_MS;
   const nothing = offer.kind === 'nothing';
+  const withdrawn = isWithdrawn(card);
   return (
     <article
-      class={`card primary${rejected ? ' rejected' : ''}${used ? ' used' : ''}${nothing ? ' nothing' : ''}`}
+      class={`card primary${rejected ? ' rejected' : ''}${used ? ' used' : ''}${nothing ? ' nothing' : ''}${withdrawn ? ' rejected' : ''}`}
       data-testid="suggestion"
+      data-withdrawn={String(withdrawn)}
       data-suggestion-id={offer.suggestion_id}
       data-kind={offer.kind}
       data-article-id={offer.citations[0]?.article_id}
@@ -136,6 +138,11 @@ function PrimaryCard(props: Props & { card: Card }) {
         <h3>{offer.title || (offer.intent !== '' ? app.intentName(offer.intent) : '')}</h3>
         {!nothing && <Confidence value={offer.confidence} />}
       </div>
+      {withdrawn && (
+        <p class="generated" role="alert" data-testid="withdrawn">
+          <Icon name="info" size={14} /> {t('sug.withdrawn')}
+        </p>
+      )}
       {editing ? (
         <Editor model={model} card={card} onDone={() => setEditing(false)} />
       ) : (
@@ -153,7 +160,7 @@ function PrimaryCard(props: Props & { card: Card }) {
       {!nothing && <SourceLine citations={offer.citations} />}
       {!editing && (
         <div class="actions">
-          {nothing ? (
+          {nothing || withdrawn ? (
             <button type="button" class="primary" data-testid="sug-search" onClick={onSearch}>
               <Icon name="search" size={14} /> {t('sug.nothing.do')}
             </button>
@@ -342,7 +349,8 @@ function RejectMenu(props: {
 
 function Options({ card, model }: { card: Card; model: AgentModel }) {
   const t = useApp().t.value;
-  const options = card.offer.options.slice(0, 2);
+  const inForce = card.offer.options.filter((o) => !card.gone.includes(sourceKey(o.citation)));
+  const options = isWithdrawn(card) ? [] : inForce.slice(0, 2);
   if (options.length === 0) return <div class="options none" />;
   return (
     <details class="options" data-testid="options">

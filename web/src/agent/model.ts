@@ -7,7 +7,9 @@ import {
   type Card,
   dropEphemeral,
   emptyState,
+  isWithdrawn,
   rewrite,
+  sourceKey,
 } from '../core/callstate.ts';
 import { type Deck, emptyDeck, type Hold, hold, release, settle, show } from '../core/deck.ts';
 import type { FeedbackAction, ServerMessage } from '../core/protocol.ts';
@@ -165,11 +167,12 @@ export class AgentModel {
 
   /** Adopts the shown answer (0) or one of its options (1, 2). */
   adopt(card: Card, index: number): void {
+    if (isWithdrawn(card)) return;
     if (index === 0) {
       if (card.offer.kind !== 'nothing') this.feedback(card, 'used');
       return;
     }
-    const option = card.offer.options[index - 1];
+    const option = card.offer.options.filter((o) => !card.gone.includes(sourceKey(o.citation)))[index - 1];
     if (option !== undefined) this.feedback(card, 'used', { text: option.text });
   }
 

@@ -14,6 +14,18 @@ export interface Card {
   feedback: FeedbackAction[];
   /** The id of the generated card that took this one's place. */
   replacedBy: string | null;
+  /** Sources of this card that are no longer in force, each as ``sourceKey``. */
+  gone: string[];
+}
+
+export function sourceKey(source: { article_id: string; version: number }): string {
+  return `${source.article_id}@${source.version}`;
+}
+
+/** What the card says must not be said any more: its first source is out of force. */
+export function isWithdrawn(card: Card): boolean {
+  const first = card.offer.citations[0];
+  return first !== undefined && card.gone.includes(sourceKey(first));
 }
 
 export interface Alert {
@@ -182,12 +194,20 @@ function foldView(state: CallState, envelope: EventEnvelope): void {
       state.nextAction = event.step_id === '' ? null : event;
       break;
     case 'suggestion_offered': {
-      const card: Card = { offer: event, seq: envelope.seq, at: envelope.at, feedback: [], replacedBy: null };
+      const card: Card = { offer: event, seq: envelope.seq, at: envelope.at, feedback: [], replacedBy: null, gone: [] };
       const cards = state.cards.map((c) =>
         c.offer.suggestion_id === event.replaces ? { ...c, replacedBy: event.suggestion_id } : c,
       );
       state.cards = [...cards, card];
       state.drafts = without(without(state.drafts, event.suggestion_id), event.replaces ?? '');
+      break;
+    }
+    case 'suggestion_withdrawn': {
+      const key = sourceKey(event);
+      state.cards = state.cards.map((c) =>
+        c.offer.suggestion_id === event.suggestion_id && !c.gone.includes(key) ? { ...c, gone: [...c.gone, key] } : c,
+      );
+      if (event.suggestion_id in state.drafts) state.drafts = without(state.drafts, event.suggestion_id);
       break;
     }
     case 'suggestion_feedback':

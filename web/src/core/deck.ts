@@ -1,5 +1,5 @@
 // Which suggestion is in front. A card that is being read, hovered or edited is never replaced: newer ones wait and are counted. Pure.
-import type { Card } from './callstate.ts';
+import { type Card, isWithdrawn } from './callstate.ts';
 
 export interface Deck {
   shownId: string | null;
@@ -13,17 +13,21 @@ export type Hold = 'hover' | 'edit' | 'history';
 
 export const emptyDeck: Deck = { shownId: null, holds: new Set(), seenSeq: 0 };
 
-/** Cards worth a place of their own: the approved answer a generated reply replaced is reached through that reply. */
+/**
+ * Cards worth a place of their own: the approved answer a generated reply replaced is reached through that reply, and one whose source is
+ * out of force is kept only where something was done with it.
+ */
 export function ownCards(cards: readonly Card[]): Card[] {
-  return cards.filter((c) => c.replacedBy === null);
+  return cards.filter((c) => c.replacedBy === null && (!isWithdrawn(c) || c.feedback.length > 0));
 }
 
 /** The deck after the list of cards changed. */
 export function settle(deck: Deck, cards: readonly Card[]): Deck {
   const newest = ownCards(cards).at(-1);
-  if (newest === undefined) return deck.shownId === null ? deck : { ...deck, shownId: null, seenSeq: 0 };
   const shownExists = cards.some((c) => c.offer.suggestion_id === deck.shownId);
+  // Also one that was withdrawn stays while it is being read: it says so itself.
   if (deck.shownId !== null && shownExists && deck.holds.size > 0) return deck;
+  if (newest === undefined) return deck.shownId === null ? deck : { ...deck, shownId: null, seenSeq: 0 };
   if (deck.shownId === newest.offer.suggestion_id && deck.seenSeq === newest.seq) return deck;
   return { ...deck, shownId: newest.offer.suggestion_id, seenSeq: newest.seq };
 }

@@ -9,6 +9,7 @@ export interface PangtingFeed {
 export interface Article {
   answer: string;
   article_id: string;
+  audience: 'customer' | 'agent';
   body: string;
   channels: string[];
   domain: string;
@@ -19,7 +20,7 @@ export interface Article {
   products: string[];
   questions: string[];
   source: string;
-  state: 'draft' | 'reviewed' | 'published' | 'expired' | 'retired';
+  state: 'draft' | 'in_review' | 'published' | 'expired' | 'retired';
   tags: string[];
   title: string;
   valid_from: string | null;
@@ -341,6 +342,7 @@ export interface EventEnvelope {
     | MoodChanged
     | DynamicsMeasured
     | SuggestionOffered
+    | SuggestionWithdrawn
     | SuggestionFeedback
     | MediaGapRecorded
     | Degraded
@@ -517,6 +519,18 @@ export interface SuggestionOption {
 export interface Stage {
   ms: number;
   name: string;
+}
+/**
+ * A source of a card is no longer in force: what the card says from this version must not be said any more.
+ *
+ * ``superseded``: another version took its place; ``ended``: it was retired or its last day has passed.
+ */
+export interface SuggestionWithdrawn {
+  article_id: string;
+  reason: 'superseded' | 'ended';
+  suggestion_id: string;
+  type: 'suggestion_withdrawn';
+  version: number;
 }
 export interface SuggestionFeedback {
   action: 'used' | 'copied' | 'edited' | 'rejected';
