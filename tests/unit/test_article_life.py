@@ -6,7 +6,7 @@ import itertools
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from copilot.domain.article_life import (
@@ -95,6 +95,7 @@ HEADS = st.lists(
 ).map(lambda rows: [head(number, *row) for number, row in enumerate(rows, 1)])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HEADS, st.integers(-5, 5))
 def test_at_most_one_version_rules_it_is_valid_and_nothing_newer_has_begun(heads, days):
     day = DAY + timedelta(days=days)
