@@ -121,6 +121,7 @@ class LiveDesk:
     ) -> LiveCall:
         session = LiveSession(
             language=language,
+            day=services.today(),
             rules=rules.compliance,
             checklists=rules.checklists,
             policy=self.policy,

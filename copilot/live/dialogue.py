@@ -1,4 +1,4 @@
-"""The dialogue so far: turns, what the customer is asking now, slots. Pure."""
+"""The dialogue so far: turns, and what the customer is asking now. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from copilot.domain.artifacts import Turn
-from copilot.domain.events import SlotFilled
-from copilot.domain.ids import UtteranceId
 
 _MAX_QUERY_CHARS = 120
 _TURN_PAUSE_MS = 5_000
@@ -22,12 +20,6 @@ _QUESTION = re.compile(
     r"\bhow\b|\bwhat\b|\bwhen\b|\bwhere\b|\bwhy\b|\bcan i\b|\bdo i\b|\bis there\b|\bcould\b|\bshould i\b)",
     re.IGNORECASE,
 )
-_AMOUNT = re.compile(r"(?P<value>\d[\d,]*(?:\.\d+)?)\s*(?P<unit>万|千)?\s*(?:元|块钱|块|人民币|yuan|rmb|dollars)", re.IGNORECASE)
-_TAIL = re.compile(r"【(?:尾号|卡号)#\d+】")
-_DATE = re.compile(
-    r"(\d{4}年)?\d{1,2}月\d{1,2}[日号]|昨天|前天|今天|上个月|这个月|\byesterday\b|\btoday\b|\blast (?:week|month)\b", re.IGNORECASE
-)
-_UNIT = {"万": 10_000, "千": 1_000, None: 1}
 
 
 @dataclass(slots=True)
@@ -100,16 +92,3 @@ def worth_asking(text: str, language: str) -> bool:
 def is_question(text: str) -> bool:
     """True if the words ask for something (question words or a question mark)."""
     return _QUESTION.search(text) is not None
-
-
-def slots(text: str, utterance_id: UtteranceId) -> list[SlotFilled]:
-    """Amounts, card tails (as tokens, never digits) and dates said in one utterance, after inverse text normalisation."""
-    found = []
-    for match in _AMOUNT.finditer(text):
-        value = float(match["value"].replace(",", "")) * _UNIT[match["unit"]]
-        found.append(SlotFilled(utterance_id=utterance_id, name="amount", value=f"{value:.2f}", spoken=match.group(0)))
-    found += [
-        SlotFilled(utterance_id=utterance_id, name="card", value=token.group(0), spoken=token.group(0)) for token in _TAIL.finditer(text)
-    ]
-    found += [SlotFilled(utterance_id=utterance_id, name="date", value=day.group(0), spoken=day.group(0)) for day in _DATE.finditer(text)]
-    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Literal
 
 from copilot.domain.artifacts import Turn
@@ -26,9 +27,10 @@ from copilot.domain.knowledge import Hit
 from copilot.domain.suggestions import Stage
 from copilot.live import suggest
 from copilot.live.compliance import alerts, ticks
-from copilot.live.dialogue import Dialogue, is_question, slots, worth_asking
+from copilot.live.dialogue import Dialogue, is_question, worth_asking
 from copilot.live.guard import AttentionPolicy, Guard
 from copilot.live.rules import Checklist, ComplianceRule
+from copilot.live.slots import slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ class LiveSession:
     """The state of one live call. Feed it inputs in order; run the effects it returns in order."""
 
     language: str
+    day: date
+    """The day of the call, from which "yesterday" is worked out."""
     rules: Sequence[ComplianceRule] = ()
     checklists: Sequence[Checklist] = ()
     policy: AttentionPolicy = field(default_factory=AttentionPolicy)
@@ -125,7 +129,8 @@ class LiveSession:
     guard: Guard = field(init=False)
     _done: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
     _intents: set[str] = field(init=False, default_factory=set)
-    _slots: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _slots: dict[str, str] = field(init=False, default_factory=dict)
+    """The newest value of each."""
     _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
     _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
     _gone: set[Source] = field(init=False, default_factory=set)
@@ -148,7 +153,7 @@ class LiveSession:
                 case ChecklistTicked():
                     self._done[event.checklist_id] = self._done.get(event.checklist_id, frozenset()) | {event.step_id}
                 case SlotFilled():
-                    self._slots.add((event.name, event.value))
+                    self._slots[event.name] = event.value
                 case SuggestionOffered():
                     self._cards[event.suggestion_id] = event
                     for citation in event.citations[:1]:
@@ -184,10 +189,9 @@ class LiveSession:
             if checklist.checklist_id in self._done:
                 events += self._tick(checklist, (turn,))
         if turn.channel != "agent":
-            for slot in slots(turn.text, turn.utterance_id):
-                if (slot.name, slot.value) not in self._slots:
-                    self._slots.add((slot.name, slot.value))
-                    events.append(slot)
+            found = slots(turn.text, turn.utterance_id, day=self.day, language=self.language)
+            self._slots |= {slot.name: slot.value for slot in found}
+            events += found
         effects: list[Effect] = [Record(events=tuple(events))] if events else []
         need = self.dialogue.need()
         if turn.channel != "agent" and worth_asking(need, self.language):

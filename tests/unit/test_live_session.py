@@ -60,7 +60,9 @@ def hit(article_id: str, confidence: float, answer: str = "请放心，我为您
 
 
 def session(**changes: object) -> LiveSession:
-    return LiveSession(language="zh", rules=parse_compliance(COMPLIANCE), checklists=parse_checklists(SOP), **changes)
+    return LiveSession(
+        language="zh", day=date(2026, 11, 27), rules=parse_compliance(COMPLIANCE), checklists=parse_checklists(SOP), **changes
+    )
 
 
 def records(effects: list[Effect], kind: type) -> list:
@@ -170,11 +172,13 @@ def test_a_rule_is_for_its_channel_only_and_must_say_rules_wait():
     assert len(records(live.receive(Heard(turn=turn(3, "他让我转到安全账户", "customer"))), ComplianceAlerted)) == 1
 
 
-def test_slots_are_normalised_and_filled_once():
+def test_slots_are_normalised_at_every_mention():
     live = session()
     filled = records(live.receive(Heard(turn=turn(1, "昨天被刷了1.2万元，【尾号#1】的卡"))), SlotFilled)
-    assert {(slot.name, slot.value) for slot in filled} == {("amount", "12000.00"), ("card", "【尾号#1】"), ("date", "昨天")}
-    assert records(live.receive(Heard(turn=turn(2, "就是昨天"))), SlotFilled) == []
+    assert {(slot.name, slot.value) for slot in filled} == {("amount", "12000.00"), ("card", "【尾号#1】"), ("date", "2026-11-26")}
+    (again,) = records(live.receive(Heard(turn=turn(2, "就是昨天"))), SlotFilled)
+    assert (again.utterance_id, again.value) == ("customer-2", "2026-11-26")
+    assert records(live.receive(Heard(turn=turn(3, "昨天的消费", "agent"))), SlotFilled) == []
 
 
 def test_a_model_is_asked_only_when_the_approved_answer_does_not_clearly_fit():

@@ -99,6 +99,8 @@ function SlotChip({ slot, secret }: { slot: EventOf<'slot_filled'>; secret: stri
 }
 
 function slotText(slot: EventOf<'slot_filled'>): string {
+  // Their values are ids; the customer's own word says it in the language of the call.
+  if (slot.name === 'product' || slot.name === 'channel') return slot.spoken;
   if (slot.name === 'amount' && /^\d+(\.\d+)?$/.test(slot.value))
     return `¥${Number(slot.value).toLocaleString('zh-CN')}`;
   const year = `${new Date().getFullYear()}-`;
