@@ -381,7 +381,7 @@ async def test_a_call_taken_over_by_another_node_does_not_offer_what_was_withdra
     await bench.until("suggestion_offered")
     shelf.version = None
     await bench.desk.recheck(ORG)
-    session = LiveSession(language="zh")
+    session = LiveSession(language="zh", day=date(2026, 11, 27))
     session.restore(bench.events())
     assert session.cited() == frozenset()
     await call.end("hangup", 3000)
