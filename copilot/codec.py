@@ -14,7 +14,17 @@ from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from copilot.domain.artifacts import Artifact, ArtifactBody, ArtifactKind, ListeningCopy, QaScorecard, Summary, TicketClassification
+from copilot.domain.artifacts import (
+    Artifact,
+    ArtifactBody,
+    ArtifactKind,
+    Keywords,
+    ListeningCopy,
+    MoodReport,
+    QaScorecard,
+    Summary,
+    TicketClassification,
+)
 from copilot.domain.calls import Call
 from copilot.domain.errors import EngineError, InvalidInput
 from copilot.domain.events import MAX_LABEL, SCHEMA_VERSION, CallEvent, EventEnvelope
@@ -49,6 +59,8 @@ ARTIFACT_BODIES: Mapping[ArtifactKind, type[ArtifactBody]] = {
     "summary": Summary,
     "ticket": TicketClassification,
     "qa": QaScorecard,
+    "mood": MoodReport,
+    "keywords": Keywords,
     "recording": ListeningCopy,
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from copilot.cli.play import announce
+from copilot.domain.artifacts import ARTIFACT_KINDS
 from loadtest.feed_client import FeedClient
 from loadtest.server_process import ROOT, ServerProcess
 from streaming.callers import CALLERS
@@ -94,7 +95,7 @@ def of_type(events: list[Json], kind: str) -> list[Json]:
 
 def all_artifacts(events: list[Json]) -> bool:
     """Those made from the transcript are there; the listening copy may still be on its way."""
-    return {event["kind"] for event in of_type(events, "artifact_ready")} >= {"summary", "ticket", "qa"}
+    return {event["kind"] for event in of_type(events, "artifact_ready")} >= set(ARTIFACT_KINDS) - {"recording"}
 
 
 def has_copy(events: list[Json]) -> bool:

@@ -24,8 +24,11 @@ _IDLE_S = 1.0
 _OPEN_S = 0.2
 _BATCH = 20
 _SEND_AGAIN_S = 5.0
-MOST_LEASES = 30
-"""A job sent this often without an answer kills its worker every time, or there is none: it fails for good and can be run again."""
+MOST_LOSSES = 5
+"""A job that took so many workers with it does it every time: it fails for good and can be run again. Waiting for a worker, or for a
+broker that is away, costs a job nothing but time."""
+MOST_BACKGROUND = 4
+"""Jobs of calls that were brought in which are with the broker at once: so few may stand before the job of a call that just ended."""
 
 
 class Relay:
@@ -54,10 +57,11 @@ class Relay:
         self._doorbell = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[JobId, tuple[OrgId, CallId]] = {}
+        self._background = False
 
     @property
     def open_jobs(self) -> int:
-        """Jobs that were not finished at the last look."""
+        """Jobs of fresh calls that were not finished at the last look."""
         return len(self._open)
 
     def ring(self) -> None:
@@ -76,15 +80,18 @@ class Relay:
             except CopilotError as error:
                 _log.warning("the outbox cannot be read: %s", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._open_s if self._open else self._idle_s):
+                async with asyncio.timeout(self._open_s if self._open or self._background else self._idle_s):
                     await self._doorbell.wait()
 
     async def look(self) -> None:
         """One look: send what is due, tell what has changed."""
         if self._ready():
-            for job in await asyncio.to_thread(self._outbox.lease, self._clock.now(), self._lease_s, _BATCH):
+            now = self._clock.now()
+            for job in await asyncio.to_thread(lambda: self._outbox.lease(now, self._lease_s, _BATCH, most_background=MOST_BACKGROUND)):
                 await self._dispatch(job)
-        jobs = await asyncio.to_thread(self._outbox.open_jobs)
+        if self._background:
+            self._background = await asyncio.to_thread(self._outbox.has_background)
+        jobs = await asyncio.to_thread(lambda: self._outbox.open_jobs(background=False))
         now_open = {job.job_id: (job.org_id, job.call_id) for job in jobs}
         closed = {call for job_id, call in self._open.items() if job_id not in now_open}
         self._open = now_open
@@ -93,8 +100,9 @@ class Relay:
 
     async def _dispatch(self, job: Job) -> None:
         self._open[job.job_id] = (job.org_id, job.call_id)
-        if job.attempts > MOST_LEASES:
-            reason = "No worker finished this job; check that one is running, then run it again."
+        self._background = self._background or job.background
+        if job.losses >= MOST_LOSSES:
+            reason = "The worker died each time at this job; see its log, then run the job again."
             await asyncio.to_thread(self._outbox.fail, job.job_id, reason, retry_at=None)
             return
         try:
@@ -103,4 +111,4 @@ class Relay:
             _log.warning("job %s could not be sent (%s); it is tried again", job.job_id, type(error).__name__)
             again = self._clock.now() + timedelta(seconds=_SEND_AGAIN_S)
             reason = f"The job queue could not be reached ({type(error).__name__})."
-            await asyncio.to_thread(self._outbox.fail, job.job_id, reason, retry_at=again)
+            await asyncio.to_thread(lambda: self._outbox.unsend(job.job_id, reason, retry_at=again))

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from copilot.codec import to_json
-from copilot.domain.artifacts import QaScorecard, Summary, TextArtifactKind, TicketClassification, Turn
+from copilot.domain.artifacts import Keywords, MoodReport, QaScorecard, Summary, TextArtifactKind, TicketClassification, Turn
 from copilot.domain.errors import InvalidInput
 from copilot.domain.ports.knowledge import Embedder, IntentClassifier
 from copilot.domain.ports.llm import TextModel
 from postcall.classify import CategoryIndex, classify
+from postcall.keywords import terms_of
+from postcall.mood import report
 from postcall.needs import find_intents
 from postcall.packs import Packs
 from postcall.qa.score import score
@@ -46,24 +48,34 @@ class Tools:
             self.categories.warm_up(language)
 
 
-def produce(kind: TextArtifactKind, transcript: Transcript, tools: Tools) -> Summary | TicketClassification | QaScorecard:
+TextArtifact = Summary | TicketClassification | QaScorecard | MoodReport | Keywords
+_BY_INTENTS: frozenset[TextArtifactKind] = frozenset({"summary", "ticket", "qa"})
+
+
+def produce(kind: TextArtifactKind, transcript: Transcript, tools: Tools) -> TextArtifact:
     """One artifact. Raises InvalidInput for a language without packs, EngineError when a model that cannot be replaced fails."""
     _check_language(transcript.language)
+    if kind not in _BY_INTENTS:
+        return _make(kind, transcript, (), tools)
     return _make(kind, transcript, find_intents(transcript, tools.packs, tools.intents), tools)
 
 
 def run_all(turns: Sequence[Turn], language: str, tools: Tools) -> dict[str, Any]:
-    """``{"summary", "ticket", "scorecard"}`` as JSON-able Python; see docs/reference/schemas/postcall-result.json."""
+    """``{"summary", "ticket", "scorecard", "mood", "keywords"}`` as JSON-able Python; see docs/reference/schemas/postcall-result.json."""
     _check_language(language)
     transcript = Transcript(language=language, turns=tuple(turns))
     intents = find_intents(transcript, tools.packs, tools.intents)
-    kinds: dict[str, TextArtifactKind] = {"summary": "summary", "ticket": "ticket", "scorecard": "qa"}
+    kinds: dict[str, TextArtifactKind] = {
+        "summary": "summary",
+        "ticket": "ticket",
+        "scorecard": "qa",
+        "mood": "mood",
+        "keywords": "keywords",
+    }
     return {name: to_json(_make(kind, transcript, intents, tools)) for name, kind in kinds.items()}
 
 
-def _make(
-    kind: TextArtifactKind, transcript: Transcript, intents: Sequence[FoundIntent], tools: Tools
-) -> Summary | TicketClassification | QaScorecard:
+def _make(kind: TextArtifactKind, transcript: Transcript, intents: Sequence[FoundIntent], tools: Tools) -> TextArtifact:
     match kind:
         case "summary":
             return summarise(transcript, intents, tools.packs, tools.model)
@@ -72,6 +84,10 @@ def _make(
         case "qa":
             found = {item.intent for item in intents}
             return score(tools.packs.rubric, transcript.turns, transcript.language, found)
+        case "mood":
+            return report(transcript)
+        case "keywords":
+            return terms_of(transcript, tools.packs.taxonomy)
 
 
 def _check_language(language: str) -> None:

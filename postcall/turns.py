@@ -9,7 +9,7 @@ from typing import Any, cast
 from copilot.domain.artifacts import Turn
 from copilot.domain.audio import CHANNELS, ChannelName
 from copilot.domain.errors import InvalidInput
-from copilot.domain.events import CallStarted, EventEnvelope, IntentDetected, UtteranceFinal
+from copilot.domain.events import CallStarted, EventEnvelope, IntentDetected, MoodChanged, SlotFilled, UtteranceFinal
 from copilot.domain.ids import UtteranceId, utterance_id
 from copilot.domain.intents import UNKNOWN_INTENT
 
@@ -25,26 +25,40 @@ class FoundIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """A finished call. ``turns`` in time order; ``found``: what the live loop understood, empty if it did not run."""
+    """A finished call. ``turns`` in time order; the rest is what the live loop understood, empty if it did not run."""
 
     language: str
     turns: tuple[Turn, ...]
     found: tuple[FoundIntent, ...] = ()
+    moods: tuple[MoodChanged, ...] = ()
+    slots: tuple[SlotFilled, ...] = ()
 
 
 def transcript_of(events: Sequence[EventEnvelope]) -> Transcript:
     """The transcript in the events of one call. Redaction has been applied by the store already."""
     language = "zh"
     found = []
+    moods: dict[int, MoodChanged] = {}
+    slots: dict[tuple[str, str], SlotFilled] = {}
     for envelope in events:
         match envelope.event:
             case CallStarted(language=spoken):
                 language = spoken or language
             case IntentDetected() as event if event.intent != UNKNOWN_INTENT:
                 found.append(FoundIntent(utterance_id=event.utterance_id, intent=event.intent, confidence=event.confidence))
+            case MoodChanged() as event:
+                moods[event.customer_turn] = event
+            case SlotFilled() as event if event.value:
+                slots.setdefault((event.name, event.value), event)
             case _:
                 pass
-    return Transcript(language=language, turns=tuple(turns_from_events(events)), found=tuple(found))
+    return Transcript(
+        language=language,
+        turns=tuple(turns_from_events(events)),
+        found=tuple(found),
+        moods=tuple(moods[turn] for turn in sorted(moods)),
+        slots=tuple(slots.values()),
+    )
 
 
 def turns_from_events(events: Sequence[EventEnvelope]) -> list[Turn]:

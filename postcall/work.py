@@ -16,7 +16,9 @@ from postcall.services import CallEvents, PostcallServices
 from postcall.turns import transcript_of
 
 _log = logging.getLogger(__name__)
-Outcome = Literal["done", "already_done", "gone", "retry", "failed"]
+Outcome = Literal["done", "already_done", "not_due", "gone", "retry", "failed"]
+LEASE_S = 60.0
+"""From when a worker begins; longer than the time limit of its task."""
 MOST_ATTEMPTS = 5
 MOST_ATTEMPTS_AT_RECORDINGS = 24
 """Some four hours: a media store may be away for longer than a model."""
@@ -33,11 +35,11 @@ def retry_wait_s(attempts: int, kind: ArtifactKind = "summary") -> float:
 def work_on(job_id: JobId, services: PostcallServices) -> Outcome:
     """Does a job, as often as it is delivered but with one effect. Never raises for a fault of the job itself."""
     try:
-        job = services.outbox.job(job_id)
+        job = services.outbox.begin(job_id, LEASE_S)
     except NotFound:
         return "gone"
-    if job.state in ("done", "failed"):
-        return "already_done"
+    if job.state != "leased":
+        return "already_done" if job.state != "queued" else "not_due"
     try:
         if job.kind == "recording":
             copy = services.copies.make(job, read_events(services.calls, job.org_id, job.call_id))

@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from copilot.api import assets, audio, auth, calls, embed, feed_ws, health, kb, microphone, preferences, problems, telephony, wrapup
+from copilot.api import assets, audio, auth, calls, embed, feed_ws, health, jobs, kb, microphone, preferences, problems, telephony, wrapup
 from copilot.api.context import ApiContext
 
 _MAX_BODY = 1_000_000
@@ -76,6 +76,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(wrapup.router(context))
     api.include_router(preferences.router(context))
     api.include_router(embed.router(context))
+    api.include_router(jobs.router(context))
     api.include_router(audio.router(context))
     api.include_router(kb.router(context))
     api.include_router(telephony.router(context))

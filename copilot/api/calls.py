@@ -11,17 +11,21 @@ from pydantic import BaseModel, Field
 
 from copilot.api.auth import current_user
 from copilot.api.context import ApiContext
-from copilot.codec import encode_artifact, encode_call, encode_envelope
+from copilot.codec import encode_artifact, encode_call, encode_envelope, to_json, to_json_time
 from copilot.domain.artifacts import ARTIFACT_KINDS
 from copilot.domain.calls import Call
 from copilot.domain.errors import Forbidden, InvalidInput, NotFound
 from copilot.domain.events import SuggestionFeedback
 from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId
-from copilot.domain.people import AuditEntry, User, scope_of
+from copilot.domain.people import AuditEntry, Role, User, scope_of
 from copilot.domain.suggestions import FeedbackAction
+from copilot.store.jobs import JobLine
 
 Json = dict[str, Any]
 _MAX_PAGE = 200
+MAY_RERUN: frozenset[Role] = frozenset({"inspector", "qa_lead", "team_lead", "ops_admin"})
+"""Who may have after-call work done again, and see what became of it."""
+_JOB_TIMES = ("created_at", "not_before", "begun_at", "closed_at")
 
 
 class Feedback(BaseModel):
@@ -33,7 +37,8 @@ class Feedback(BaseModel):
     reason: str = Field("", max_length=500)
 
 
-def _cursor(value: str | None) -> tuple[datetime, str] | None:
+def read_cursor(value: str | None) -> tuple[datetime, str] | None:
+    """The place in a list that ``make_cursor`` wrote. Raises InvalidInput."""
     if not value:
         return None
     try:
@@ -44,6 +49,16 @@ def _cursor(value: str | None) -> tuple[datetime, str] | None:
         return started.astimezone(UTC), str(call_id)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidInput("The cursor is not one that this API gave out; start again without it.") from error
+
+
+def make_cursor(at: datetime, name: str) -> str:
+    """The place behind the last line of a page: its time and its id."""
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), name]).encode()).decode()
+
+
+def job_json(line: JobLine) -> Json:
+    """A job as the API shows it."""
+    return {**to_json(line.job), **{name: to_json_time(at) if (at := getattr(line, name)) else None for name in _JOB_TIMES}}
 
 
 def store_feedback(context: ApiContext, user: User, call_id: CallId, feedback: Feedback) -> None:
@@ -76,13 +91,12 @@ def router(context: ApiContext) -> APIRouter:
         phase: Annotated[str | None, Query(pattern="^(live|ended)$")] = None,
     ) -> Json:
         """Calls the caller may see, newest first."""
-        rows = context.calls.calls(scope_of(user), limit=limit + 1, before=_cursor(cursor), phase=phase)
+        rows = context.calls.calls(scope_of(user), limit=limit + 1, before=read_cursor(cursor), phase=phase)
         more = len(rows) > limit
         rows = rows[:limit]
         next_cursor = None
         if more and rows[-1].started_at is not None:
-            key = json.dumps([rows[-1].started_at.isoformat(), rows[-1].call_id])
-            next_cursor = base64.urlsafe_b64encode(key.encode()).decode()
+            next_cursor = make_cursor(rows[-1].started_at, rows[-1].call_id)
         names = _agent_names(context, user.org_id, rows)
         return {"calls": [{**encode_call(call), "agent_name": names.get(call.agent_id, "")} for call in rows], "next_cursor": next_cursor}
 
@@ -109,12 +123,18 @@ def router(context: ApiContext) -> APIRouter:
         context.calls.call(scope_of(user), CallId(call_id))
         return {"artifacts": [encode_artifact(artifact) for artifact in context.calls.artifacts(user.org_id, CallId(call_id))]}
 
+    @routes.get("/{call_id}/jobs")
+    def get_jobs(call_id: str, user: Annotated[User, signed]) -> Json:
+        """How far after-call work is: every job of the call."""
+        context.calls.call(scope_of(user), CallId(call_id))
+        return {"jobs": [job_json(line) for line in context.jobs.of_call(scope_of(user), CallId(call_id))]}
+
     @routes.post("/{call_id}/artifacts/{kind}/rerun", status_code=202)
     def rerun(call_id: str, kind: str, user: Annotated[User, signed]) -> Json:
         """Queues the artifact again; a new version appears when it is done."""
         if kind not in ARTIFACT_KINDS:
             raise NotFound(f"There is no artifact {kind!r}; it is one of {', '.join(ARTIFACT_KINDS)}.")
-        if not user.roles & {"inspector", "qa_lead", "team_lead", "ops_admin"}:
+        if not user.roles & MAY_RERUN:
             raise Forbidden("Only supervisors and quality inspectors can run after-call work again.")
         context.calls.call(scope_of(user), CallId(call_id))
         context.rerun(user.org_id, CallId(call_id), kind)

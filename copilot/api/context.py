@@ -13,6 +13,7 @@ from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
 from copilot.store.calls import SqlCalls
+from copilot.store.jobs import SqlJobs
 from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
@@ -74,7 +75,8 @@ class PageCalls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``status`` is what /status shows;
+    """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
+    whoever sends jobs that one may be due; ``status`` is what /status shows;
     ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``; ``page_calls(host)`` what a page may that reached us as ``host``."""
 
     people: SqlPeople
@@ -87,7 +89,9 @@ class ApiContext:
     bus: Bus
     clock: Clock
     recordings: RecordingReader
+    jobs: SqlJobs
     rerun: Callable[[OrgId, CallId, str], None]
+    jobs_changed: Callable[[], None]
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     status: Callable[[], Json]

@@ -354,7 +354,9 @@ class Server:
             bus=self.bus,
             clock=self.clock,
             recordings=Recordings(self.store, self.media),
+            jobs=self.store.jobs,
             rerun=self._rerun,
+            jobs_changed=self._jobs_changed,
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             status=self.status,
@@ -379,6 +381,9 @@ class Server:
 
     def _rerun(self, org_id: OrgId, call_id: CallId, kind: str) -> None:
         self.store.outbox.rerun(org_id, call_id, kind)  # type: ignore[arg-type]  # the route has checked it
+        self._jobs_changed()
+
+    def _jobs_changed(self) -> None:
         self.bus.publish(jobs_topic(), "{}")
 
     # after-call work

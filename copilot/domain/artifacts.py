@@ -7,11 +7,12 @@ from typing import Literal
 
 from copilot.domain.audio import ChannelName
 from copilot.domain.ids import UtteranceId
+from copilot.domain.moods import Mood, Trend
 
-ArtifactKind = Literal["summary", "ticket", "qa", "recording"]
-TextArtifactKind = Literal["summary", "ticket", "qa"]
+ArtifactKind = Literal["summary", "ticket", "qa", "mood", "keywords", "recording"]
+TextArtifactKind = Literal["summary", "ticket", "qa", "mood", "keywords"]
 """Those made from the transcript alone."""
-ARTIFACT_KINDS: tuple[ArtifactKind, ...] = ("summary", "ticket", "qa", "recording")
+ARTIFACT_KINDS: tuple[ArtifactKind, ...] = ("summary", "ticket", "qa", "mood", "keywords", "recording")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One sentence of a summary with the utterances it rests on."""
+    """One sentence of a summary with the utterances it rests on.
+
+    ``owner`` and ``due`` (as it was said, such as 三个工作日): of commitments and follow-ups. ``polarity``: whether an act is told as done.
+    Each is empty where the words do not say.
+    """
 
     text: str
     utterance_ids: tuple[UtteranceId, ...]
+    owner: Literal["bank", "customer", ""] = ""
+    due: str = ""
+    polarity: Literal["done", "not_done", ""] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +66,21 @@ class CategoryScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TicketSlot:
+    """A fact of the ticket, such as an amount. ``value`` is normalised, or a token of personal information, never its value."""
+
+    name: str
+    value: str
+    utterance_id: UtteranceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TicketClassification:
-    """Ids of the two-level taxonomy, with alternatives, the evidence and suggested measures."""
+    """Ids of the two-level taxonomy, with alternatives, the evidence and suggested measures.
+
+    ``confidence`` is that of both levels together, ``level1_confidence`` that of the branch alone. ``cause``: id of the taxonomy's root
+    cause, empty when the words do not tell it.
+    """
 
     level1: str
     level2: str
@@ -68,6 +89,10 @@ class TicketClassification:
     alternatives: tuple[CategoryScore, ...] = ()
     evidence: tuple[UtteranceId, ...] = ()
     measures: tuple[str, ...] = ()
+    level1_confidence: float = 0.0
+    cause: str = ""
+    cause_evidence: tuple[UtteranceId, ...] = ()
+    slots: tuple[TicketSlot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +133,64 @@ class QaScorecard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoodPoint:
+    """How a customer's turn came across. ``heard``: by the live loop (words and voice), or afterwards by its words alone."""
+
+    utterance_id: UtteranceId
+    at_ms: int
+    mood: Mood
+    confidence: float
+    heard: Literal["live", "words"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerPace:
+    """How much and how fast a channel spoke: ms with speech in it, and characters (Mandarin) or words (English) a minute of that."""
+
+    channel: ChannelName
+    speech_ms: int
+    units_per_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoodReport:
+    """The mood of a call, an estimate for who reads it: turns that are not calm, or that thank, and what the times tell.
+
+    ``trend``: the tension of the customer's second half of the call against the first. ``complaint_risk`` in [0, 1].
+    Silence: nobody is heard; ``longest_silence_at_ms`` is where the longest one begins. Overtalk: both are.
+    """
+
+    points: tuple[MoodPoint, ...]
+    trend: Trend
+    complaint_risk: float
+    risk_evidence: tuple[UtteranceId, ...]
+    pace: tuple[SpeakerPace, ...]
+    silence_ms: int
+    longest_silence_ms: int
+    longest_silence_at_ms: int
+    overtalk_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyword:
+    """A term that tells what the call was about. ``weight`` in (0, 1], the first of a call has 1; ``known``: a term of the bank's packs."""
+
+    term: str
+    weight: float
+    count: int
+    utterance_ids: tuple[UtteranceId, ...]
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keywords:
+    """The terms of a call, the most telling first."""
+
+    language: str
+    terms: tuple[Keyword, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenSpan:
     """Media time [start_ms, end_ms) in which personal information was, or may have been, said. Says when, never what.
 
@@ -140,7 +223,7 @@ class ListeningCopy:
     hidden: tuple[HiddenSpan, ...] = ()
 
 
-ArtifactBody = Summary | TicketClassification | QaScorecard | ListeningCopy
+ArtifactBody = Summary | TicketClassification | QaScorecard | MoodReport | Keywords | ListeningCopy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.intents import UNKNOWN_INTENT
 
 CallPhase = Literal["new", "live", "ended"]
+IMPORTED = "import"
+"""The protocol of a call that came as a file: nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

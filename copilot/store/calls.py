@@ -58,7 +58,7 @@ class SqlCalls:
         agent_id: UserId | None = None,
     ) -> list[Call]:
         table = t.calls.c
-        query = sa.select(t.calls).where(_reaches(scope), table.started_at.is_not(None))
+        query = sa.select(t.calls).where(reaches(scope), table.started_at.is_not(None))
         if before is not None:
             query = query.where(sa.tuple_(table.started_at, table.call_id) < sa.tuple_(*map(sa.literal, before, _KEY_TYPES)))
         if phase is not None:
@@ -191,7 +191,9 @@ class SqlCalls:
             for table in (t.call_keys, t.vault, t.call_contents, t.artifacts, t.artifact_drafts, t.call_notes):
                 connection.execute(sa.delete(table).where(rows.is_call(table, org_id, call_id)))
             waiting = sa.and_(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.state.in_(("queued", "leased")))
-            connection.execute(sa.update(t.jobs).where(waiting).values(state="failed", lease_until=None, error="erased"))
+            connection.execute(
+                sa.update(t.jobs).where(waiting).values(state="discarded", lease_until=None, closed_at=self._clock.now(), error="erased")
+            )
             append_entry(connection, AuditEntry(org_id=org_id, at=self._clock.now(), actor=actor, action="call.erase", target=call_id))
         self._database.scrub()
 
@@ -229,7 +231,8 @@ def open_artifact(cipher: CallCipher, row: RowMapping) -> Artifact:
     return codec.decode_artifact({"kind": kind, "version": version, "body": body})
 
 
-def _reaches(scope: Scope) -> sa.ColumnElement[bool]:
+def reaches(scope: Scope) -> sa.ColumnElement[bool]:
+    """Whether a row of ``calls`` is one that the scope may see."""
     table = t.calls.c
     mine = table.agent_id == scope.user_id
     in_org = table.org_id == scope.org_id
@@ -242,7 +245,7 @@ def _reaches(scope: Scope) -> sa.ColumnElement[bool]:
 
 def visible(connection: Connection, scope: Scope, call_id: CallId) -> RowMapping:
     """The call's row. Raises NotFound also when the scope does not reach it."""
-    row = connection.execute(sa.select(t.calls).where(_reaches(scope), t.calls.c.call_id == call_id)).mappings().one_or_none()
+    row = connection.execute(sa.select(t.calls).where(reaches(scope), t.calls.c.call_id == call_id)).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no call {call_id} that you may see.")
     return row

@@ -45,7 +45,8 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "call_contents": {**_all("org_id call_id seq data_class", "internal"), "ciphertext": "sensitive"},
     "call_keys": {**_all("org_id call_id key_id", "internal"), "wrapped_key": "restricted"},
     "vault": {**_all("org_id call_id token", "internal"), "ciphertext": "restricted"},
-    "jobs": _all("job_id org_id call_id kind version state attempts created_at not_before lease_until error", "internal"),
+    "jobs": _all("job_id org_id call_id kind version state priority attempts losses", "internal")
+    | _all("created_at not_before begun_at lease_until closed_at error", "internal"),
     "artifacts": {
         **_all("org_id call_id kind version data_class created_at author base_version", "internal"),
         "ciphertext": "sensitive",
@@ -79,7 +80,14 @@ EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
 }
 """event type → content field → class. The row of ``call_contents`` carries the highest class of the fields in it."""
 
-ARTIFACT: Mapping[str, DataClass] = {"summary": "sensitive", "ticket": "internal", "qa": "sensitive", "recording": "internal"}
+ARTIFACT: Mapping[str, DataClass] = {
+    "summary": "sensitive",
+    "ticket": "sensitive",  # its slots
+    "qa": "sensitive",
+    "mood": "internal",
+    "keywords": "internal",
+    "recording": "internal",
+}
 """artifact kind → class of its body."""
 
 

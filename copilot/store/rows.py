@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from copilot import codec
 from copilot.domain.artifacts import ARTIFACT_KINDS, ArtifactKind
-from copilot.domain.calls import Call, apply
+from copilot.domain.calls import IMPORTED, Call, apply
 from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import SCHEMA_VERSION, CallEnded, CallEvent, CallStarted, EventEnvelope
 from copilot.domain.ids import CallId, OrgId
@@ -25,8 +25,14 @@ from copilot.store.keyring import CallCipher, KeyRing, call_context, new_call_ke
 
 CALL_FIELDS = tuple(field.name for field in dataclasses.fields(Call))
 _PROJECTED = tuple(name for name in CALL_FIELDS if name not in ("org_id", "call_id"))
-_LATER: Mapping[str, timedelta] = {"recording": timedelta(seconds=2)}
+_LATER: Mapping[str, timedelta] = {
+    "mood": timedelta(milliseconds=300),
+    "keywords": timedelta(milliseconds=300),
+    "recording": timedelta(seconds=2),
+}
 """Jobs that leave the agent's own (summary, ticket) the first turn at the worker; the last segments are sealed meanwhile."""
+FRESH, BACKGROUND = 0, 5
+"""Priorities of jobs: of calls that somebody waits for, and of calls that were brought in."""
 
 
 def is_call(table: sa.Table, org_id: str, call_id: str) -> sa.ColumnElement[bool]:
@@ -139,7 +145,11 @@ def append(
         values["team_id"] = _team_of(connection, org_id, call.agent_id)
     connection.execute(sa.update(t.calls).where(is_call(t.calls, org_id, call_id)).values(**values))
     if call.phase == "ended" and before.phase != "ended":
-        jobs = [job_row(org_id, call_id, kind, 1, at, not_before=at + _LATER.get(kind, timedelta())) for kind in ARTIFACT_KINDS]
+        priority = BACKGROUND if call.protocol == IMPORTED else FRESH
+        jobs = [
+            job_row(org_id, call_id, kind, 1, at, not_before=at + _LATER.get(kind, timedelta()), priority=priority)
+            for kind in ARTIFACT_KINDS
+        ]
         connection.execute(sa.insert(t.jobs), jobs)
     return envelopes
 
@@ -153,11 +163,18 @@ def sealed_content(cipher: CallCipher, seq: int, event_type: str, content: Mappi
 def queue_again(
     connection: Connection, org_id: OrgId, call_id: CallId, kind: ArtifactKind, at: datetime, *, unless: Collection[str]
 ) -> RowMapping | Mapping[str, Any]:
-    """The row of a new job for the artifact's next version; the newest job itself if its state is one of ``unless``."""
+    """The row of a new job for the artifact's next version; the newest job itself if its state is one of ``unless``.
+
+    A newest job that came to nothing is queued once more: its version was never made.
+    """
     query = sa.select(t.jobs).where(is_call(t.jobs, org_id, call_id), t.jobs.c.kind == kind)
     newest = connection.execute(query.order_by(t.jobs.c.version.desc()).limit(1)).mappings().one_or_none()
     if newest is not None and newest["state"] in unless:
         return newest
+    if newest is not None and newest["state"] in {"failed", "discarded"} and not overtaken(connection, newest):
+        again = fresh_start(at)
+        connection.execute(sa.update(t.jobs).where(t.jobs.c.job_id == newest["job_id"]).values(**again))
+        return {**newest, **again}
     row = job_row(org_id, call_id, kind, next_version(connection, org_id, call_id, kind), at, not_before=at)
     connection.execute(sa.insert(t.jobs).values(**row))
     return row
@@ -172,19 +189,40 @@ def next_version(connection: Connection, org_id: OrgId, call_id: CallId, kind: s
     return 1 + max(version or 0 for version in taken)
 
 
-def job_row(org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetime, *, not_before: datetime) -> dict[str, Any]:
+def overtaken(connection: Connection, job: RowMapping | Mapping[str, Any]) -> bool:
+    """Whether the artifact of a job has its version, or a later one, already: made by another job, or by a person."""
+    artifact = t.artifacts.c
+    known = sa.and_(is_call(t.artifacts, job["org_id"], job["call_id"]), artifact.kind == job["kind"], artifact.version >= job["version"])
+    return connection.execute(sa.select(artifact.version).where(known).limit(1)).first() is not None
+
+
+def fresh_start(at: datetime) -> dict[str, Any]:
+    """What a job has that was never tried; one that was closed and is to be done after all is set back to it."""
     return {
+        "state": "queued",
+        "attempts": 0,
+        "losses": 0,
+        "not_before": at,
+        "begun_at": None,
+        "lease_until": None,
+        "closed_at": None,
+        "error": "",
+    }
+
+
+def job_row(
+    org_id: OrgId, call_id: CallId, kind: str, version: int, at: datetime, *, not_before: datetime, priority: int = FRESH
+) -> dict[str, Any]:
+    return {
+        **fresh_start(at),
         "job_id": uuid.uuid4().hex,
         "org_id": org_id,
         "call_id": call_id,
         "kind": kind,
         "version": version,
-        "state": "queued",
-        "attempts": 0,
+        "priority": priority,
         "created_at": at,
         "not_before": not_before,
-        "lease_until": None,
-        "error": "",
     }
 
 

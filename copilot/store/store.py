@@ -15,6 +15,7 @@ from copilot.store.audit import SqlAudit
 from copilot.store.calls import SqlCalls
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
+from copilot.store.jobs import SqlJobs
 from copilot.store.journal import SqlJournal
 from copilot.store.keyring import CallCipher, KeyRing
 from copilot.store.migrate import upgrade
@@ -39,6 +40,7 @@ class Store:
         self.journal = SqlJournal(database, keyring, clock, doorbell)
         self.calls = SqlCalls(database, keyring, clock, doorbell)
         self.outbox = SqlOutbox(database, keyring, clock, doorbell)
+        self.jobs = SqlJobs(database, clock)
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
         self.signin = SqlSignIn(database, clock, passwords)

@@ -279,14 +279,19 @@ jobs = sa.Table(
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),  # of the artifact this job makes
     sa.Column("state", sa.String, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),  # the least goes first
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("losses", sa.Integer, nullable=False, server_default="0"),  # begun, and never heard of again
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("not_before", UtcDateTime, nullable=False),
+    sa.Column("begun_at", UtcDateTime),
     sa.Column("lease_until", UtcDateTime),
+    sa.Column("closed_at", UtcDateTime),
     sa.Column("error", sa.String, nullable=False),
     _of_call(),
     sa.UniqueConstraint("org_id", "call_id", "kind", "version"),
-    sa.Index(None, "state", "not_before"),
+    sa.Index(None, "state", "priority", "not_before"),
+    sa.Index(None, "org_id", "state", "created_at", "job_id"),
 )
 
 artifacts = sa.Table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from copilot.domain.artifacts import ARTIFACT_KINDS, Artifact, Statement, Summar
 from copilot.domain.calls import fold
 from copilot.domain.errors import Conflict, EngineError, Forbidden, InvalidInput, NotFound
 from copilot.domain.events import ArtifactReady, CallEnded, EventEnvelope, Redacted, SuggestionFeedback
+from copilot.domain.ids import JobId
 from copilot.domain.knowledge import Article
 from copilot.domain.people import AuditEntry
 from copilot.store import tables as t
@@ -66,9 +68,10 @@ def store(url: str, tmp_path: Path, clock: ManualClock, rung: list[EventEnvelope
     opened.close()
 
 
-async def ended_call(store: Store, call_id: str = CALL, agent: str | None = "u1", at: object = AT) -> None:
+async def ended_call(store: Store, call_id: str = CALL, agent: str | None = "u1", at: object = AT, protocol: str = "raw") -> None:
     opened = await store.journal.open(ORG, call_id, "node")
-    await store.journal.append(ORG, opened, [started(agent, at), said("卡丢了"), offered(), HANGUP])  # type: ignore[arg-type]
+    begun = replace(started(agent, at), protocol=protocol)  # type: ignore[arg-type]
+    await store.journal.append(ORG, opened, [begun, said("卡丢了"), offered(), HANGUP])
 
 
 # --- the log --------------------------------------------------------------------------------------------------------------------------
@@ -413,9 +416,11 @@ async def test_the_end_of_a_call_queues_its_jobs_and_the_recording_comes_last(st
     await store.journal.append(ORG, opened, [started()])
     assert store.outbox.open_jobs() == []
     await store.journal.append(ORG, opened, [HANGUP])
-    assert sorted(job.kind for job in store.outbox.open_jobs()) == ["qa", "recording", "summary", "ticket"]
+    assert sorted(job.kind for job in store.outbox.open_jobs()) == sorted(ARTIFACT_KINDS)
     assert sorted(job.kind for job in store.outbox.lease(clock.now(), 60)) == ["qa", "summary", "ticket"]
-    clock.advance(2)
+    clock.advance(0.3)
+    assert sorted(job.kind for job in store.outbox.lease(clock.now(), 60)) == ["keywords", "mood"]
+    clock.advance(1.7)
     assert [job.kind for job in store.outbox.lease(clock.now(), 60)] == ["recording"]
 
 
@@ -426,9 +431,13 @@ async def test_a_lease_excludes_others_until_it_expires(store: Store, clock: Man
     assert (len(first), len(second)) == (2, 1)
     assert {job.job_id for job in first}.isdisjoint(job.job_id for job in second)
     assert store.outbox.lease(clock.now(), 60) == []
+    assert store.outbox.begin(first[0].job_id, 60).attempts == 1
     clock.advance(61)
-    again = store.outbox.lease(clock.now(), 60)
-    assert sorted(job.attempts for job in again) == [1, 2, 2, 2]
+    again = {job.job_id: job for job in store.outbox.lease(clock.now(), 60)}
+    assert len(again) == len(ARTIFACT_KINDS)
+    assert (again[first[0].job_id].attempts, again[first[0].job_id].losses) == (1, 1), "begun, and the worker was never heard of again"
+    rest = [job for name, job in again.items() if name != first[0].job_id]
+    assert {(job.attempts, job.losses) for job in rest} == {(0, 0)}, "sending costs nothing"
 
 
 async def test_a_worker_that_is_still_at_it_keeps_its_lease(store: Store, clock: ManualClock) -> None:
@@ -438,10 +447,10 @@ async def test_a_worker_that_is_still_at_it_keeps_its_lease(store: Store, clock:
     clock.advance(61)
     assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 600)}
     clock.advance(40)
-    assert [other.attempts for other in store.outbox.lease(clock.now(), 60)] == [2]
+    assert [other.job_id for other in store.outbox.lease(clock.now(), 60)] == [job.job_id]
     store.calls.erase_call(ORG, CALL, "admin")
     assert not store.outbox.renew(job.job_id, clock.now() + timedelta(seconds=100))
-    assert store.outbox.job(job.job_id).state == "failed"
+    assert store.outbox.job(job.job_id).state == "discarded", "nobody is asked about the jobs of an erased call"
 
 
 async def test_finishing_stores_the_artifact_once(store: Store, clock: ManualClock, rung: list[EventEnvelope]) -> None:
@@ -464,8 +473,7 @@ async def test_a_failed_job_is_tried_again_later_or_given_up(store: Store, clock
     store.outbox.fail(job.job_id, "EngineError", retry_at=clock.now() + timedelta(seconds=30))
     assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 600)}
     clock.advance(31)
-    again = {other.job_id: other.attempts for other in store.outbox.lease(clock.now(), 600)}
-    assert again[job.job_id] == 2
+    assert job.job_id in {other.job_id for other in store.outbox.lease(clock.now(), 600)}
     store.outbox.fail(job.job_id, "EngineError", retry_at=None)
     store.outbox.fail(job.job_id, "EngineError", retry_at=None)
     assert store.outbox.job(job.job_id).state == "failed"
@@ -488,6 +496,101 @@ async def test_running_again_makes_the_next_version(store: Store, clock: ManualC
         store.outbox.rerun(ORG, "live", "ticket")
     with pytest.raises(NotFound):
         store.outbox.rerun(ORG, "nope", "ticket")
+
+
+async def test_beginning_counts_and_a_late_message_begins_nothing(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    job = store.outbox.lease(clock.now(), 60, limit=1)[0]
+    assert (job.attempts, job.state) == (0, "leased")
+    clock.advance(50)
+    assert store.outbox.begin(job.job_id, 60).attempts == 1
+    clock.advance(50)
+    assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 60)}, "the lease runs from the beginning"
+    store.outbox.fail(job.job_id, "EngineError", retry_at=clock.now() + timedelta(seconds=30))
+    late = store.outbox.begin(job.job_id, 60)
+    assert (late.state, late.attempts) == ("queued", 1)
+    with pytest.raises(NotFound):
+        store.outbox.begin(JobId("none"), 60)
+
+
+async def test_a_lease_that_could_not_be_sent_leaves_no_trace_but_its_reason(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    job = store.outbox.lease(clock.now(), 60, limit=1)[0]
+    store.outbox.unsend(job.job_id, "The broker is away.", retry_at=clock.now() + timedelta(seconds=5))
+    back = store.outbox.job(job.job_id)
+    assert (back.state, back.attempts, back.losses, back.error) == ("queued", 0, 0, "The broker is away.")
+    assert job.job_id not in {other.job_id for other in store.outbox.lease(clock.now(), 60)}
+    clock.advance(5)
+    assert job.job_id in {other.job_id for other in store.outbox.lease(clock.now(), 60)}
+
+
+async def test_calls_that_were_brought_in_wait_behind_fresh_ones(store: Store, clock: ManualClock) -> None:
+    for number in range(3):
+        await ended_call(store, f"file-{number}", protocol="import")
+    await ended_call(store)
+    clock.advance(3)
+    fresh = store.outbox.lease(clock.now(), 60, limit=len(ARTIFACT_KINDS), most_background=4)
+    assert {job.call_id for job in fresh} == {CALL}
+    assert not any(job.background for job in fresh)
+    brought_in = store.outbox.lease(clock.now(), 60, most_background=4)
+    assert len(brought_in) == 4
+    assert all(job.background for job in brought_in)
+    assert store.outbox.lease(clock.now(), 60, most_background=4) == [], "not more than four at once"
+    assert store.outbox.has_background()
+    assert {job.call_id for job in store.outbox.open_jobs(background=False)} == {CALL}
+    clock.advance(61)
+    assert len(store.outbox.lease(clock.now(), 60, 100, most_background=4)) == len(ARTIFACT_KINDS) + 4
+
+
+async def test_dead_letters_are_listed_run_again_and_discarded_with_an_audit_line(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    jobs = {job.kind: job for job in store.outbox.lease(clock.now(), 60)}
+    for job in jobs.values():
+        store.outbox.begin(job.job_id, 60)
+        store.outbox.fail(job.job_id, "The index is busy.", retry_at=None)
+    lead = scope("lead", "inspector")
+    assert {line.job.kind for line in store.jobs.page(lead, ("failed",))} == {"summary", "ticket", "qa"}
+    assert store.jobs.counts(lead) == {"queued": 3, "leased": 0, "done": 0, "failed": 3, "discarded": 0}
+    (first, second), (third,) = (
+        store.jobs.page(lead, ("failed",), limit=2),
+        store.jobs.page(lead, ("failed",), before=(clock.now(), store.jobs.page(lead, ("failed",), limit=2)[1].job.job_id)),
+    )
+    assert len({first.job.job_id, second.job.job_id, third.job.job_id}) == 3
+    again = store.jobs.run_again(lead, jobs["summary"].job_id)
+    assert (again.state, again.attempts, again.error, again.version) == ("queued", 0, "", 1)
+    assert store.jobs.run_again(lead, jobs["summary"].job_id).state == "queued"
+    assert store.jobs.discard(lead, jobs["ticket"].job_id).state == "discarded"
+    assert [line.job.kind for line in store.jobs.page(lead, ("failed",))] == ["qa"]
+    with pytest.raises(Conflict):
+        store.jobs.discard(lead, jobs["summary"].job_id)
+    (due,) = [job for job in store.outbox.lease(clock.now(), 60) if job.kind == "summary"]
+    assert store.outbox.finish(due.job_id, SUMMARY)
+    assert store.calls.artifacts(ORG, CALL) == [SUMMARY]
+    with pytest.raises(Conflict):
+        store.jobs.run_again(lead, jobs["summary"].job_id)
+    actions = [(entry.action, entry.actor, entry.target) for entry in store.audit.entries(scope("a", "auditor"))]
+    assert [action for action in actions if action[0].startswith("job.")] == [("job.discard", "lead", CALL), ("job.rerun", "lead", CALL)]
+
+
+async def test_jobs_are_those_of_calls_that_one_may_see(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    job = store.outbox.lease(clock.now(), 60)[0]
+    store.outbox.fail(job.job_id, "x", retry_at=None)
+    for stranger in (scope("u2", "agent"), scope("lead", "team_lead", teams=("t9",)), scope("i", "inspector", org="other")):
+        assert store.jobs.page(stranger, ("failed",)) == []
+        assert store.jobs.of_call(stranger, CALL) == []
+        for act in (store.jobs.run_again, store.jobs.discard):
+            with pytest.raises(NotFound):
+                act(stranger, job.job_id)
+    assert len(store.jobs.of_call(scope("u1", "agent"), CALL)) == len(ARTIFACT_KINDS)
+
+
+async def test_running_a_failed_artifact_again_takes_its_job_up_once_more(store: Store, clock: ManualClock) -> None:
+    await ended_call(store)
+    job = next(job for job in store.outbox.lease(clock.now(), 60) if job.kind == "ticket")
+    store.outbox.fail(job.job_id, "x", retry_at=None)
+    again = store.outbox.rerun(ORG, CALL, "ticket")
+    assert (again.job_id, again.version, again.state) == (job.job_id, 1, "queued")
 
 
 async def test_workers_leasing_at_once_never_share_a_job(store: Store, clock: ManualClock) -> None:

@@ -74,7 +74,7 @@ async def test_a_killed_server_loses_no_final_no_word_and_no_job(tmp_path, short
         (ended,) = of_type(events, "call_ended")
         assert ended["reason"] == "interrupted"
         kinds = sorted(event["kind"] for event in of_type(events, "artifact_ready"))
-        assert [kind for kind in kinds if kind != "recording"] == ["qa", "summary", "ticket"], "each once"
+        assert [kind for kind in kinds if kind != "recording"] == ["keywords", "mood", "qa", "summary", "ticket"], "each once"
         for channel, at_ms in heard.items():
             assert legs[channel]["duration_ms"] >= at_ms - MOST_LOST_MS, "at most a second of audio is lost"
             assert not legs[channel]["gaps"]

@@ -98,7 +98,7 @@ async def test_a_call_moves_to_the_other_node(nodes, short_call: tuple[Path, int
     assert ended["reason"] == "hangup"
     assert abs(ended["duration_ms"] - end_ms) <= FRAME_MS
     kinds = sorted(event["kind"] for event in of_type(events, "artifact_ready"))
-    assert [kind for kind in kinds if kind != "recording"] == ["qa", "summary", "ticket"], "each once"
+    assert [kind for kind in kinds if kind != "recording"] == ["keywords", "mood", "qa", "summary", "ticket"], "each once"
     assert all(not leg["gaps"] for leg in legs)
     # What the old node was still told lies beneath what the new one heard, and may reach further.
     assert all(leg["duration_ms"] >= end_ms - FRAME_MS for leg in legs)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from copilot.domain.artifacts import ARTIFACT_KINDS
 from copilot.domain.events import ArtifactReady, CallEnded, CallStarted, EventEnvelope, UtteranceFinal
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.ports.store import Job
@@ -27,7 +28,7 @@ from postcall.worker_process import WorkerProcess
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).resolve().parents[2]
 ORG, CALL = OrgId("default"), CallId("after-call-1")
-KINDS = ["qa", "recording", "summary", "ticket"]
+KINDS = sorted(ARTIFACT_KINDS)
 LINES = json.loads((ROOT / "loadtest/scenarios/demo/gold.json").read_text(encoding="utf-8"))["turns"]
 WORKER = ["-m", "celery", "-A", "tests.fakes.celery_target", "worker", "--pool=solo", "--without-gossip", "--without-mingle"]
 
@@ -115,7 +116,7 @@ async def test_a_call_that_ended_gets_each_artifact_once(store: Store, tmp_path:
         await worker.stop()
     assert worker.state == "stopped"
     artifacts = {artifact.kind: artifact for artifact in store.calls.artifacts(ORG, CALL)}
-    assert set(artifacts) == {"summary", "ticket", "qa", "recording"}
+    assert set(artifacts) == set(ARTIFACT_KINDS)
     assert artifacts["ticket"].body.level2 == "card-fraud-dispute"  # type: ignore[union-attr]
     assert sorted(envelope.event.kind for envelope in ready_events(store)) == KINDS  # type: ignore[union-attr]
 

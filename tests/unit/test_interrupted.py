@@ -121,12 +121,12 @@ async def test_what_nobody_had_heard_is_transcribed_once_and_the_call_ends(tmp_p
     ]
     assert [abs(item.start_ms - at) <= 40 for item, at in zip(found, (1000, 2000, 4000), strict=True)] == [True] * 3
     assert ended == CallEnded(reason="interrupted", duration_ms=len(SAID) // 32 + 100)
-    assert sorted(job.kind for job in node.store.outbox.open_jobs()) == ["qa", "recording", "summary", "ticket"]
-    assert len({job.job_id for job in node.store.outbox.open_jobs()}) == 4
+    assert sorted(job.kind for job in node.store.outbox.open_jobs()) == ["keywords", "mood", "qa", "recording", "summary", "ticket"]
+    assert len({job.job_id for job in node.store.outbox.open_jobs()}) == 6
     node.die()
     third = Node(tmp_path)
     assert await third.start() == 0, "done is done"
-    assert len(third.store.outbox.open_jobs()) == 4
+    assert len(third.store.outbox.open_jobs()) == 6
 
 
 async def test_a_crash_in_between_doubles_nothing(tmp_path):
@@ -140,7 +140,7 @@ async def test_a_crash_in_between_doubles_nothing(tmp_path):
     await second.close()  # it was not dead after all
     assert [event.text for event in third.events() if isinstance(event, UtteranceFinal)] == ["甲乙丙丁", "月星风", "戊己庚辛", "子丑寅"]
     assert sum(isinstance(event, CallEnded) for event in third.events()) == 1
-    assert len(third.store.outbox.open_jobs()) == 4
+    assert len(third.store.outbox.open_jobs()) == 6
 
 
 async def test_an_engine_that_fails_costs_the_words_and_not_the_end(tmp_path):
@@ -150,7 +150,7 @@ async def test_an_engine_that_fails_costs_the_words_and_not_the_end(tmp_path):
     node.engine.failures = [EngineError("out of memory", retryable=False)]
     await node.close()
     assert [type(event) for event in node.events()[2:]] == [Degraded, CallEnded]
-    assert len(node.store.outbox.open_jobs()) == 4
+    assert len(node.store.outbox.open_jobs()) == 6
 
 
 def test_a_masker_goes_on_with_the_tokens_of_another():

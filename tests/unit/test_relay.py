@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from copilot.domain.artifacts import ARTIFACT_KINDS, Artifact, ListeningCopy, QaScorecard, Summary, TicketClassification
+from copilot.domain.artifacts import (
+    ARTIFACT_KINDS,
+    Artifact,
+    Keywords,
+    ListeningCopy,
+    MoodReport,
+    QaScorecard,
+    Summary,
+    TicketClassification,
+)
 from copilot.domain.errors import EngineError
 from copilot.domain.events import ArtifactFailed, CallEnded
 from copilot.domain.ports.store import Job
 from copilot.store.store import Store
 from copilot.telemetry.clock import ManualClock
-from postcall.relay import MOST_LEASES, Relay
+from postcall.relay import MOST_LOSSES, Relay
 from tests.fakes.stores import AT, CALL, ORG, make_store, said, sqlite_url, started
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +31,18 @@ BODIES = {
     "summary": Summary(language="zh", overall="好"),
     "ticket": TicketClassification(level1="a", level2="b", confidence=0.5, taxonomy_version="1"),
     "qa": QaScorecard(rubric_version="1", score=100, fatal=False),
+    "mood": MoodReport(
+        points=(),
+        trend="steady",
+        complaint_risk=0.0,
+        risk_evidence=(),
+        pace=(),
+        silence_ms=0,
+        longest_silence_ms=0,
+        longest_silence_at_ms=0,
+        overtalk_ms=0,
+    ),
+    "keywords": Keywords(language="zh"),
     "recording": ListeningCopy(
         folder="f",
         sample_rate_hz=8000,
@@ -81,13 +102,13 @@ async def test_a_job_is_sent_once_while_its_lease_lasts_and_again_when_it_is_ove
     await relay.look()
     await relay.look()
     assert sorted(job.kind for job in sent.jobs) == sorted(ARTIFACT_KINDS)
-    assert relay.open_jobs == 4
+    count = len(ARTIFACT_KINDS)
+    assert relay.open_jobs == count
     finish(store, sent.jobs[0])
     clock.advance(60)
     await relay.look()
-    again = sent.jobs[4:]
-    assert sorted(job.job_id for job in again) == sorted(job.job_id for job in sent.jobs[1:4])
-    assert {job.attempts for job in again} == {2}
+    again = sent.jobs[count:]
+    assert sorted(job.job_id for job in again) == sorted(job.job_id for job in sent.jobs[1:count])
 
 
 async def test_who_watches_is_told_when_another_process_has_finished(store: Store, clock: ManualClock) -> None:
@@ -115,7 +136,7 @@ async def test_jobs_wait_for_a_worker_that_is_not_ready_without_losing_attempts(
     assert sent.jobs == []
     ready[0] = True
     await relay.look()
-    assert {job.attempts for job in sent.jobs} == {1}
+    assert {(job.attempts, job.losses) for job in sent.jobs} == {(0, 0)}
 
 
 async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock: ManualClock) -> None:
@@ -123,6 +144,9 @@ async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock:
     sent.down = True
     relay = Relay(store.outbox, sent, clock)
     await call_ended(store, clock)
+    for _ in range(3600 // 6):  # an hour
+        await relay.look()
+        clock.advance(6)
     await relay.look()
     assert {(job.state, job.error) for job in store.outbox.open_jobs()} == {
         ("queued", "The job queue could not be reached (ConnectionRefusedError).")
@@ -132,21 +156,37 @@ async def test_a_broker_that_is_down_costs_nothing_but_time(store: Store, clock:
     assert sent.jobs == []
     clock.advance(5)
     await relay.look()
-    assert len(sent.jobs) == 4
+    assert {(job.attempts, job.losses) for job in sent.jobs} == {(0, 0)}
+    assert len(sent.jobs) == len(ARTIFACT_KINDS)
 
 
-async def test_a_job_that_is_never_finished_fails_for_good_and_visibly(store: Store, clock: ManualClock) -> None:
-    told: list[str] = []
-    relay = Relay(store.outbox, Sent(), clock, on_changed=lambda _org, call: told.append(call))
+async def test_a_worker_that_is_away_for_days_costs_nothing_but_time(store: Store, clock: ManualClock) -> None:
+    sent = Sent()
+    relay = Relay(store.outbox, sent, clock)
     await call_ended(store, clock)
-    for _ in range(MOST_LEASES + 1):
-        assert len(store.outbox.open_jobs()) == 4
+    for _ in range(100):
         await relay.look()
+        clock.advance(3600)
+    assert len(store.outbox.open_jobs()) == len(ARTIFACT_KINDS)
+    assert all(finish(store, job) for job in sent.jobs[-len(ARTIFACT_KINDS) :])
+
+
+async def test_a_job_that_kills_its_worker_every_time_fails_for_good_and_visibly(store: Store, clock: ManualClock) -> None:
+    told: list[str] = []
+    sent = Sent()
+    relay = Relay(store.outbox, sent, clock, on_changed=lambda _org, call: told.append(call))
+    await call_ended(store, clock)
+    for _ in range(MOST_LOSSES + 1):
+        assert len(store.outbox.open_jobs()) == len(ARTIFACT_KINDS)
+        sent.jobs.clear()
+        await relay.look()
+        for job in sent.jobs:
+            store.outbox.begin(job.job_id, 60)
         clock.advance(60)
     assert store.outbox.open_jobs() == []
     failures = [envelope.event for envelope in store.calls.events(ORG, CALL) if isinstance(envelope.event, ArtifactFailed)]
-    assert len(failures) == 4
-    assert "run it again" in failures[0].reason
+    assert len(failures) == len(ARTIFACT_KINDS)
+    assert "run the job again" in failures[0].reason
     assert told == [CALL]
 
 
@@ -180,13 +220,13 @@ async def test_a_store_that_fails_does_not_end_the_relay(store: Store, clock: Ma
         def __init__(self) -> None:
             self.looks = 0
 
-        def lease(self, *arguments: object) -> list[Job]:
+        def lease(self, *_arguments: object, **_named: object) -> list[Job]:
             self.looks += 1
             if self.looks < 3:
                 raise EngineError("The database is busy.", retryable=True)
             return []
 
-        def open_jobs(self) -> list[Job]:
+        def open_jobs(self, *, background: bool = True) -> list[Job]:
             return []
 
     outbox = Faulty()

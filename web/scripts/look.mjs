@@ -179,6 +179,28 @@ for (const [name, options] of [
     await p.waitForTimeout(900);
   });
 }
+const jobs = (p) => p.getByTestId('job-row').first().waitFor();
+await shot('jobs', { width: 1200, height: 460, user: 'wang', path: '/jobs' }, async (p) => {
+  await jobs(p);
+  await p.getByTestId('jobs-all').click();
+});
+await shot(
+  'jobs-open-en-dark',
+  { width: 1200, height: 460, user: 'wang', path: '/jobs', language: 'en', dark: true },
+  async (p) => {
+    await p.getByTestId('jobs-open').click();
+    await jobs(p);
+  },
+);
+await shot('jobs-discard-en', { width: 900, height: 460, user: 'wang', path: '/jobs', language: 'en' }, async (p) => {
+  await jobs(p);
+  await p.getByTestId('jobs-all').click();
+  await p.getByTestId('jobs-discard').click();
+});
+await shot('jobs-empty', { width: 700, height: 360, user: 'wang', path: '/jobs' }, async (p) => {
+  await p.getByTestId('jobs-discarded').click();
+  await p.getByTestId('jobs-empty').waitFor();
+});
 await shot('call-summary', { width: 1280, height: 860, user: 'wang', path: '/calls/done-1' }, async (p) => {
   await p.getByTestId('artifact').waitFor();
   await p.locator('.sug-log summary').click();

@@ -307,6 +307,58 @@ const server = createServer(async (req, res) => {
       })),
     });
   }
+  if (route === '/jobs') {
+    const state = url.searchParams.get('state');
+    const id = [...calls.keys()][0] ?? 'c1';
+    const line = (n, more) => ({
+      job_id: `j${n}`,
+      org_id: 'default',
+      call_id: id,
+      kind: 'summary',
+      version: 1,
+      state: 'failed',
+      attempts: 5,
+      losses: 0,
+      background: false,
+      lease_until: null,
+      error: 'The index is busy.',
+      created_at: new Date(Date.now() - n * 60_000).toISOString(),
+      not_before: new Date(Date.now() + 90_000).toISOString(),
+      begun_at: null,
+      closed_at: null,
+      ...more,
+    });
+    const sets = {
+      failed: [
+        line(3, {}),
+        line(12, { kind: 'recording', attempts: 24, error: 'The media store cannot be reached; check media.url.' }),
+        line(40, {
+          kind: 'qa',
+          attempts: 5,
+          losses: 5,
+          error: 'The worker died each time at this job; see its log, then run the job again.',
+        }),
+      ],
+      open: [
+        line(1, { kind: 'ticket', state: 'leased', attempts: 1, begun_at: new Date().toISOString(), error: '' }),
+        line(1, { job_id: 'j5', state: 'queued', attempts: 2 }),
+        line(2, {
+          kind: 'keywords',
+          state: 'queued',
+          attempts: 0,
+          background: true,
+          error: '',
+          not_before: new Date(0).toISOString(),
+        }),
+      ],
+      discarded: [],
+    };
+    return json({
+      jobs: sets[state] ?? [],
+      counts: { queued: 2, leased: 1, done: 128, failed: 3, discarded: 0 },
+      next_cursor: null,
+    });
+  }
   if (route === '/calls') {
     const phase = url.searchParams.get('phase');
     const list = [...calls.values()].map((c) => c.call).filter((c) => phase === null || c.phase === phase);

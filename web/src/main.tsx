@@ -7,6 +7,7 @@ import { SignIn } from './auth/SignIn.tsx';
 import { TryPage } from './line/TryPage.tsx';
 import { CallPage } from './supervisor/CallPage.tsx';
 import { CallsPage } from './supervisor/CallsPage.tsx';
+import { JobsPage } from './supervisor/Jobs.tsx';
 import { App, AppProvider, homeOf, useApp } from './ui/app.ts';
 import { Link, Notice, Shell } from './ui/Shell.tsx';
 import './ui/base.css';
@@ -42,6 +43,7 @@ function Root() {
   if (path === '/agent') return <AgentPage />;
   if (path === '/try') return <TryPage />;
   if (path === '/calls') return <CallsPage />;
+  if (path === '/jobs') return <JobsPage />;
   const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
   if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;
   return (

@@ -13,12 +13,17 @@ from copilot.domain.events import CallEvent, EventEnvelope
 from copilot.domain.ids import CallId, JobId, OrgId, UserId
 from copilot.domain.people import AuditEntry, Scope
 
-JobState = Literal["queued", "leased", "done", "failed"]
+JobState = Literal["queued", "leased", "done", "failed", "discarded"]
+"""``failed``: a dead letter, waits for a person; ``discarded``: a person, or the erasure of the call, decided that it is not to be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A row of the outbox: makes ``version`` of an artifact. ``lease_until``: after it, an unfinished job is sent again."""
+    """A row of the outbox: makes ``version`` of an artifact. ``lease_until``: after it, an unfinished job is sent again.
+
+    ``attempts``: how often a worker began it; ``losses``: how often that worker was never heard of again. ``background``: a job of a call
+    that was brought in, done when nothing fresher waits.
+    """
 
     job_id: JobId
     org_id: OrgId
@@ -29,6 +34,8 @@ class Job:
     lease_until: datetime | None = None
     error: str = ""
     version: int = 1
+    losses: int = 0
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +113,23 @@ class CallReader(Protocol):
 class Outbox(Protocol):
     """After-call jobs. Synchronous."""
 
-    def lease(self, now: datetime, lease_s: float, limit: int = 20) -> list[Job]:
-        """Queued jobs and expired leases become ``leased``; attempts grow by one."""
+    def lease(self, now: datetime, lease_s: float, limit: int = 20, *, most_background: int | None = None) -> list[Job]:
+        """Queued jobs and expired leases become ``leased``: to be sent. Fresh ones first; of others at most ``most_background`` at once.
+
+        A lease that expired after the job was begun is one more loss. Sending costs no attempt.
+        """
+        ...
+
+    def unsend(self, job_id: JobId, reason: str, *, retry_at: datetime) -> None:
+        """The lease was not delivered (the broker is away): queued again, as if it had never been leased."""
+        ...
+
+    def begin(self, job_id: JobId, lease_s: float) -> Job:
+        """A worker begins: one more attempt, and a lease from now on. The job as it is when it is not leased. Raises NotFound."""
         ...
 
     def finish(self, job_id: JobId, artifact: Artifact) -> bool:
-        """Stores the artifact, appends ``ArtifactReady`` and closes the job in one transaction. False: it was done already (no effect)."""
+        """Stores the artifact, appends ``ArtifactReady`` and closes the job in one transaction. False: closed already (no effect)."""
         ...
 
     def fail(self, job_id: JobId, reason: str, *, retry_at: datetime | None) -> None:
@@ -124,7 +142,13 @@ class Outbox(Protocol):
 
     def job(self, job_id: JobId) -> Job: ...
 
-    def open_jobs(self) -> list[Job]: ...
+    def open_jobs(self, *, background: bool = True) -> list[Job]:
+        """Queued and leased ones, oldest first; without ``background``, those of fresh calls only."""
+        ...
+
+    def has_background(self) -> bool:
+        """Whether jobs of calls that were brought in are still open."""
+        ...
 
 
 class AuditTrail(Protocol):

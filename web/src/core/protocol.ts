@@ -8,9 +8,9 @@ export type Channel = TranscriptPartial['channel'];
 export type EventOf<T extends CallEvent['type']> = Extract<CallEvent, { type: T }>;
 export type FeedbackAction = EventOf<'suggestion_feedback'>['action'];
 export type ArtifactKind = EventOf<'artifact_ready'>['kind'];
-export const ARTIFACT_KINDS: readonly ArtifactKind[] = ['summary', 'ticket', 'qa', 'recording'];
-/** Those that are read; the recording is heard in the player. */
-export type TextArtifactKind = Exclude<ArtifactKind, 'recording'>;
+export const ARTIFACT_KINDS: readonly ArtifactKind[] = ['summary', 'ticket', 'qa', 'mood', 'keywords', 'recording'];
+/** Those with a tab of their own; the recording is heard in the player. */
+export type TextArtifactKind = Extract<ArtifactKind, 'summary' | 'ticket' | 'qa'>;
 export const TEXT_ARTIFACT_KINDS: readonly TextArtifactKind[] = ['summary', 'ticket', 'qa'];
 
 export interface User {

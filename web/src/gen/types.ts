@@ -31,8 +31,8 @@ export interface Article {
  * One version of one artifact of a call.
  */
 export interface Artifact {
-  body: Summary | TicketClassification | QaScorecard | ListeningCopy;
-  kind: 'summary' | 'ticket' | 'qa' | 'recording';
+  body: Summary | TicketClassification | QaScorecard | MoodReport | Keywords | ListeningCopy;
+  kind: 'summary' | 'ticket' | 'qa' | 'mood' | 'keywords' | 'recording';
   version: number;
 }
 /**
@@ -50,21 +50,34 @@ export interface Summary {
 }
 /**
  * One sentence of a summary with the utterances it rests on.
+ *
+ * ``owner`` and ``due`` (as it was said, such as 三个工作日): of commitments and follow-ups. ``polarity``: whether an act is told as done.
+ * Each is empty where the words do not say.
  */
 export interface Statement {
+  due: string;
+  owner: 'bank' | 'customer' | '';
+  polarity: 'done' | 'not_done' | '';
   text: string;
   utterance_ids: string[];
 }
 /**
  * Ids of the two-level taxonomy, with alternatives, the evidence and suggested measures.
+ *
+ * ``confidence`` is that of both levels together, ``level1_confidence`` that of the branch alone. ``cause``: id of the taxonomy's root
+ * cause, empty when the words do not tell it.
  */
 export interface TicketClassification {
   alternatives: CategoryScore[];
+  cause: string;
+  cause_evidence: string[];
   confidence: number;
   evidence: string[];
   level1: string;
+  level1_confidence: number;
   level2: string;
   measures: string[];
+  slots: TicketSlot[];
   taxonomy_version: string;
 }
 /**
@@ -74,6 +87,14 @@ export interface CategoryScore {
   confidence: number;
   level1: string;
   level2: string;
+}
+/**
+ * A fact of the ticket, such as an amount. ``value`` is normalised, or a token of personal information, never its value.
+ */
+export interface TicketSlot {
+  name: string;
+  utterance_id: string;
+  value: string;
 }
 /**
  * ``score`` in [0, 100]: points over applicable maximum; 0 when a fatal item failed.
@@ -110,6 +131,58 @@ export interface Evidence {
   utterance_id: string;
 }
 /**
+ * The mood of a call, an estimate for who reads it: turns that are not calm, or that thank, and what the times tell.
+ *
+ * ``trend``: the tension of the customer's second half of the call against the first. ``complaint_risk`` in [0, 1].
+ * Silence: nobody is heard; ``longest_silence_at_ms`` is where the longest one begins. Overtalk: both are.
+ */
+export interface MoodReport {
+  complaint_risk: number;
+  longest_silence_at_ms: number;
+  longest_silence_ms: number;
+  overtalk_ms: number;
+  pace: SpeakerPace[];
+  points: MoodPoint[];
+  risk_evidence: string[];
+  silence_ms: number;
+  trend: 'rising' | 'steady' | 'easing';
+}
+/**
+ * How much and how fast a channel spoke: ms with speech in it, and characters (Mandarin) or words (English) a minute of that.
+ */
+export interface SpeakerPace {
+  channel: 'customer' | 'agent' | 'mixed';
+  speech_ms: number;
+  units_per_minute: number;
+}
+/**
+ * How a customer's turn came across. ``heard``: by the live loop (words and voice), or afterwards by its words alone.
+ */
+export interface MoodPoint {
+  at_ms: number;
+  confidence: number;
+  heard: 'live' | 'words';
+  mood: 'calm' | 'confused' | 'anxious' | 'angry';
+  utterance_id: string;
+}
+/**
+ * The terms of a call, the most telling first.
+ */
+export interface Keywords {
+  language: string;
+  terms: Keyword[];
+}
+/**
+ * A term that tells what the call was about. ``weight`` in (0, 1], the first of a call has 1; ``known``: a term of the bank's packs.
+ */
+export interface Keyword {
+  count: number;
+  known: boolean;
+  term: string;
+  utterance_ids: string[];
+  weight: number;
+}
+/**
  * The two FLAC files joined from a call's recording: the original, and the one in which ``hidden`` is a low tone.
  *
  * Sample n of either is media time n / ``sample_rate_hz``. ``channels``: from left to right. ``complete`` is False when part of the
@@ -141,7 +214,7 @@ export interface HiddenSpan {
  * After-call work gave up on an artifact after its retries; it can be run again.
  */
 export interface ArtifactFailed {
-  kind: 'summary' | 'ticket' | 'qa' | 'recording';
+  kind: 'summary' | 'ticket' | 'qa' | 'mood' | 'keywords' | 'recording';
   reason: string;
   type: 'artifact_failed';
 }
@@ -149,7 +222,7 @@ export interface ArtifactFailed {
  * The artifact itself is in the store under (call, kind, version).
  */
 export interface ArtifactReady {
-  kind: 'summary' | 'ticket' | 'qa' | 'recording';
+  kind: 'summary' | 'ticket' | 'qa' | 'mood' | 'keywords' | 'recording';
   type: 'artifact_ready';
   version: number;
 }

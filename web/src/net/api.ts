@@ -61,6 +61,24 @@ export interface Status {
   capacity: { live_calls: number; max_calls: number };
 }
 
+export type JobState = 'queued' | 'leased' | 'done' | 'failed' | 'discarded';
+/** A job of after-call work with its times. ``losses``: workers that began it and were never heard of again. */
+export interface JobLine {
+  job_id: string;
+  call_id: string;
+  kind: ArtifactKind;
+  version: number;
+  state: JobState;
+  attempts: number;
+  losses: number;
+  background: boolean;
+  error: string;
+  created_at: string;
+  not_before: string;
+  begun_at: string | null;
+  closed_at: string | null;
+}
+
 /** Whether people may call from a page (``calls_each`` above 0), the setting that says so, and where the page connects. */
 export interface PageCalls {
   calls_each: number;
@@ -132,6 +150,19 @@ export class Api {
   }
   async rerun(id: string, kind: ArtifactKind): Promise<void> {
     await this.#request('POST', `/calls/${encodeURIComponent(id)}/artifacts/${kind}/rerun`, {});
+  }
+  jobs(query: {
+    state: 'open' | 'failed' | 'discarded' | 'done';
+    limit?: number;
+    cursor?: string;
+  }): Promise<{ jobs: JobLine[]; counts: Record<JobState, number>; next_cursor: string | null }> {
+    return this.#json('GET', `/jobs${search(query)}`);
+  }
+  async runJob(id: string): Promise<void> {
+    await this.#request('POST', `/jobs/${encodeURIComponent(id)}/run`, {});
+  }
+  async discardJob(id: string): Promise<void> {
+    await this.#request('POST', `/jobs/${encodeURIComponent(id)}/discard`, {});
   }
   recording(id: string): Promise<Recording> {
     return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio`);

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { latestIntents } from '../agent/Understanding.tsx';
 import { Artifacts } from '../artifacts/Artifacts.tsx';
+import { Insights } from '../artifacts/Insights.tsx';
 import { spokenAt } from '../core/audio.ts';
 import type { CallState } from '../core/callstate.ts';
 import { ownCards } from '../core/deck.ts';
@@ -108,6 +109,7 @@ export function CallPage({ callId }: { callId: string }) {
                   state={state}
                   onTime={onTime}
                   onLost={readRecording}
+                  onRerun={() => void model.rerun('recording')}
                 />
                 <Legend />
               </div>
@@ -143,6 +145,7 @@ export function CallPage({ callId }: { callId: string }) {
                     onRerun={(kind) => void model.rerun(kind)}
                   />
                 ) : null}
+                {ended && <Insights state={state} artifacts={model.artifacts.value} onUtterance={showUtterance} />}
                 <SuggestionLog state={state} />
               </div>
             </div>

@@ -9,7 +9,7 @@ import type { Channel } from '../core/protocol.ts';
 import { SideSwitch } from '../core/stereo.ts';
 import { hiddenOn, sideOf, sourceOf, tracksOf } from '../core/tracks.ts';
 import type { Recording } from '../net/api.ts';
-import { useApp } from '../ui/app.ts';
+import { mayRerun, useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { Lane, Wave } from './Waves.tsx';
 
@@ -25,6 +25,8 @@ interface Props {
   state: CallState;
   /** A file could not be loaded: what is there may have changed. */
   onLost: () => void;
+  /** Has the listening copy made once more. */
+  onRerun: () => void;
   onTime: (ms: number, playing: boolean) => void;
   /** How the page starts and stops playback. */
   handle: RefObject<PlayerHandle | null>;
@@ -35,7 +37,7 @@ const BUCKETS = 800;
 const DRIFT_S = 0.08;
 const SPEEDS = [1, 1.25, 1.5, 2];
 
-export function Player({ callId, recording, state, onTime, onLost, handle }: Props) {
+export function Player({ callId, recording, state, onTime, onLost, onRerun, handle }: Props) {
   const app = useApp();
   const t = app.t.value;
   const [channel, setChannel] = useState<Channel | 'both'>('both');
@@ -253,6 +255,11 @@ export function Player({ callId, recording, state, onTime, onLost, handle }: Pro
             ? t('page.source.copy')
             : t('recording' in state.failed ? 'page.source.failed' : 'page.source.pending')}
         </span>
+        {recording.copy === null && 'recording' in state.failed && mayRerun(app.session.value?.user.roles ?? []) && (
+          <button type="button" class="small" data-testid="rerun-recording" onClick={onRerun}>
+            {t('acw.rerun')}
+          </button>
+        )}
         {recording.copy?.complete === false && <span>{t('page.source.incomplete')}</span>}
         {recording.may_hear_original && (
           <button

@@ -1,6 +1,6 @@
 // The frame of every signed-in page: a slim top bar, the notice line, the page.
 import type { ComponentChildren } from 'preact';
-import { mayConfigure, type Theme, useApp } from './app.ts';
+import { mayConfigure, mayRerun, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
 
 export function Link({
@@ -98,6 +98,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
           <Link to="/calls" current={path.startsWith('/calls')}>
             {t('nav.calls')}
           </Link>
+          {mayRerun(user?.roles ?? []) && (
+            <Link to="/jobs" current={path === '/jobs'}>
+              {t('nav.jobs')}
+            </Link>
+          )}
           {offered && (
             <Link to="/try" current={path === '/try'}>
               {t('nav.try')}

@@ -213,6 +213,11 @@ export function useApp(): App {
 
 export const REVIEWERS = ['team_lead', 'inspector', 'qa_lead', 'ops_admin', 'sys_admin', 'auditor', 'editor'];
 
+/** Those who see after-call work and may have it done again. */
+export function mayRerun(roles: readonly string[]): boolean {
+  return roles.some((r) => r === 'team_lead' || r === 'inspector' || r === 'qa_lead' || r === 'ops_admin');
+}
+
 /** Those who run the server. */
 export function mayConfigure(roles: readonly string[]): boolean {
   return roles.includes('sys_admin') || roles.includes('ops_admin');
