@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: screenshot help setup setup-dev demo test test-all test-fast check fuzz bench capacity overload soak web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-llm test-all test-fast check fuzz bench capacity overload soak web lock hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,20 +17,23 @@ setup: ## Virtual environment, packages, web UI and models (nothing is done twic
 setup-dev: ## The same with what the tests need (Chromium, Redis; Debian packages)
 	@deploy/dev/setup.sh test
 
-demo: setup ## A real two-channel Mandarin call through the whole product (ONCE=1 ends by itself and checks the result)
-	@$(PY) -m loadtest.demo $(if $(ONCE),--once) $(if $(CALL),--call $(CALL)) $(DEMO_ARGS)
+demo: setup ## A real two-channel Mandarin call through the whole product (ONCE=1 ends by itself and checks the result; LLM=local)
+	@$(PY) -m loadtest.demo $(if $(ONCE),--once) $(if $(CALL),--call $(CALL)) $(if $(LLM),--llm $(LLM)) $(DEMO_ARGS)
 
 test: setup-dev ## Every test that can run here, and the checks
 	@deploy/dev/test.sh
 
 test-fast: setup-dev ## Only what needs neither models nor browser
-	@$(PY) -m pytest -q -n 2 -m "not models and not browser and not slow and not gpu and not online"
+	@$(PY) -m pytest -q -n 2 -m "not models and not browser and not slow and not gpu and not online and not llm"
 
 test-all: setup-dev ## make test, then the slow suites
 	@deploy/dev/test.sh --all
 
 test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda (PANGTING_TEST_WHISPER=DIR for another model than whisper-base)
 	@$(PY) -m pytest -q -m gpu
+
+test-llm: setup-dev ## Replies and summaries by a real language model on this machine: streamed, killed, frozen (fetches 0.5 GB once)
+	@$(PY) -m pytest -q -m llm --timeout 1800
 
 fuzz: setup-dev ## Coverage-guided fuzzing of every telephony parser, a minute each (FUZZ_SECONDS=; PARSERS="raw twilio")
 	@deploy/dev/fuzz.sh $(PARSERS)

@@ -169,6 +169,11 @@ class LlmSettings(_Section):
     model: str = Field("", description="Model name sent to that server.")
     api_key_env: str = Field("PANGTING_LLM_API_KEY", description="Environment variable with its API key.")
     timeout_s: float = Field(8.0, gt=0, description="Longest wait for a reply during a call.")
+    after_call_timeout_s: float = Field(40.0, gt=0, description="Longest wait for an answer in after-call work.")
+    replies: Literal["unsure", "always", "off"] = Field(
+        "unsure",
+        description="When the model writes a reply beside an approved answer: where it is not sure that the answer fits, always, or never.",
+    )
 
 
 class ModelsSettings(_Section):

@@ -102,10 +102,9 @@ class CallView:
             if event["kind"] == "nothing":
                 show(Text("               没有可靠的答案 Nothing reliable found", style="dim"))
                 return
-            source = event["citations"][0]
-            show(Text(f"               建议 {event['text']}", style="bold"))
-            took = f"{event['total_ms']:.0f} ms"
-            show(Text(f"               出处 {source['title']} · v{source['version']} · {event['confidence']:.0%} · {took}", style="dim"))
+            self._show_card(event)
+        elif kind == "reply_refused":
+            show(Text(f"               AI 的回复未通过核对（{event['reason']}），以上面的答复为准", style="dim"))
         elif kind == "compliance_alerted":
             show(Text(f"               ⚠ {event['rule_id']}：{event['quote']}", style="yellow"))
         elif kind == "checklist_ticked":
@@ -117,12 +116,32 @@ class CallView:
         elif kind == "artifact_failed":
             show(Text(f"               话后失败 {event['kind']}: {event['reason']}", style="red"))
 
+    def _show_card(self, card: Json) -> None:
+        """The text with its sources; of a generated one, which sentence rests on which."""
+        show = self.console.print
+        took = f"{card['confidence']:.0%} · {card['total_ms']:.0f} ms"
+        sources = [f"{source['title']} · v{source['version']}" for source in card["citations"]]
+        if not card["generated"]:
+            show(Text(f"               建议 {card['text']}", style="bold"))
+            show(Text(f"               出处 {sources[0]} · {took}", style="dim"))
+            return
+        show(Text("               AI 生成，请核对", style="yellow"))
+        for sentence in card["sentences"]:
+            marks = "".join(f"[{number + 1}]" for number in sentence["citations"])
+            show(Text(f"               {card['text'][sentence['start'] : sentence['end']]} {marks}", style="bold"))
+        for number, source in enumerate(sources, start=1):
+            show(Text(f"               出处 [{number}] {source} · {took}", style="dim"))
+
     def show_artifacts(self, artifacts: dict[str, Json], labels: Json) -> None:
         """Three boxes: summary, ticket, quality score."""
         summary, ticket, card = (artifacts.get(kind, {}) for kind in ("summary", "ticket", "qa"))
-        lines = [summary.get("overall", "")]
+        generated = summary.get("method") == "llm"
+        lines = ["AI 生成，请核对"] if generated else []
+        lines.append(summary.get("overall", ""))
         for title, key in (("问题", "problems"), ("处理", "actions"), ("承诺", "commitments"), ("后续", "follow_ups")):
-            lines += [f"{title}  {statement['text']}" for statement in summary.get(key, [])]
+            for statement in summary.get(key, []):
+                said = f"  ← {' '.join(statement['utterance_ids'])}" if generated else ""
+                lines.append(f"{title}  {statement['text']}{said}")
         self.console.print(Panel(Text("\n".join(lines)), title="小结 Summary", title_align="left"))
         names = labels["categories"]
         path = f"{names.get(ticket.get('level1'), ticket.get('level1'))} › {names.get(ticket.get('level2'), ticket.get('level2'))}"
@@ -146,10 +165,15 @@ class CallView:
     def latencies(self) -> dict[str, list[float]]:
         """ms by name, for tables."""
         rows: dict[str, list[float]] = {"final after speech end": [final["timings"]["after_speech_ms"] for final in self.finals]}
-        shown = [card for card in self.suggestions if card["kind"] != "nothing"]
+        shown = [card for card in self.suggestions if card["kind"] != "nothing" and not card["generated"]]
+        written = [card for card in self.suggestions if card["generated"]]
         rows["suggestion after speech end"] = [card["total_ms"] for card in shown]
-        for card in shown:
+        if written:
+            rows["generated reply after speech end"] = [card["total_ms"] for card in written]
+        for card in [*shown, *written]:
             for stage in card["stages"]:
+                if card["generated"] and not stage["name"].startswith("llm"):
+                    continue
                 rows.setdefault(f"  {stage['name']}", []).append(stage["ms"])
         return rows
 

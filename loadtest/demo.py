@@ -22,6 +22,7 @@ from rich.table import Table
 from loadtest.call_view import CallView
 from loadtest.feed_client import FeedClient
 from loadtest.gold import judge, resolved
+from loadtest.local_llm import MODEL_NAME, LocalLlm, fetch
 from loadtest.server_process import ROOT, ServerFailed, ServerProcess, free_port
 from streaming.play import play
 
@@ -29,7 +30,6 @@ Json = dict[str, Any]
 SCENARIOS = ROOT / "loadtest" / "scenarios"
 AGENT, SUPERVISOR = "demo-agent", "demo-quality"
 USERS = {AGENT: ("agent", "演示坐席"), SUPERVISOR: ("inspector", "演示质检")}
-_ARTIFACTS_TIMEOUT_S = 60.0
 
 
 def arguments() -> argparse.Namespace:
@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--call", default="demo", help="scenario in loadtest/scenarios (its call.wav is played)")
     parser.add_argument("--audio", type=Path, help="play this recording instead, but judge by the scenario's gold")
     parser.add_argument("--speed", type=float, default=1.0, help="1.0 is real time")
+    parser.add_argument("--llm", choices=["local"], help="write replies and the summary with a small model on this machine (0.5 GB, once)")
     parser.add_argument("--json", action="store_true", help="print JSON lines for machines")
     parser.add_argument("--data-dir", type=Path, default=ROOT / "var" / "demo", help="where the demo keeps its data")
     return parser.parse_args()
@@ -59,12 +60,21 @@ class Demo:
         settings = {"PANGTING_TELEPHONY__BROWSER_CALLS": "1"}
         self.server = ServerProcess(data_dir=options.data_dir, http_port=free_port(8000), telephony_port=free_port(8765), settings=settings)
         self.view = CallView(self.console, json_lines=options.json)
+        self.llm: LocalLlm | None = None
+
+    @property
+    def artifacts_timeout_s(self) -> float:
+        return 360.0 if self.options.llm else 60.0
 
     def step(self, name: str, begun: float, note: str = "") -> None:
         self.console.print(f"  {name:<42}✓ {time.monotonic() - begun:.1f} s{'  ' + note if note else ''}")
 
     async def prepare(self) -> None:
         self.console.print("[bold]Server[/bold]")
+        if self.options.llm:
+            begun = time.monotonic()
+            await asyncio.to_thread(self.start_llm)
+            self.step("Language model ready", begun, MODEL_NAME)
         begun = time.monotonic()
         await asyncio.to_thread(self.server.prepare, USERS)
         self.step("Sample bank and accounts", begun)
@@ -72,6 +82,24 @@ class Demo:
         await asyncio.to_thread(self.server.start)
         await self.server.wait_ready_async()
         self.step("Server ready", begun, self.server.base)
+
+    def start_llm(self) -> None:
+        """A model beside the server; it is slow on a CPU that recognises speech too, so it is given time."""
+        self.llm = LocalLlm(fetch())
+        self.llm.start()
+        self.server.settings |= {
+            "PANGTING_LLM__URL": self.llm.base_url,
+            "PANGTING_LLM__MODEL": MODEL_NAME,
+            "PANGTING_LLM__REPLIES": "always",
+            "PANGTING_LLM__TIMEOUT_S": "60",
+            "PANGTING_LLM__AFTER_CALL_TIMEOUT_S": "240",
+        }
+
+    def stop(self) -> None:
+        """The server, then the model it asks."""
+        self.server.stop()
+        if self.llm is not None:
+            self.llm.stop()
 
     def show_urls(self) -> None:
         table = Table.grid(padding=(0, 2))
@@ -112,10 +140,12 @@ class Demo:
                 )
                 self.view.hung_up()
                 waiting = asyncio.create_task(done.wait())
-                finished, _ = await asyncio.wait({waiting, following}, timeout=_ARTIFACTS_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+                finished, _ = await asyncio.wait(
+                    {waiting, following}, timeout=self.artifacts_timeout_s, return_when=asyncio.FIRST_COMPLETED
+                )
                 if not finished:
                     raise ServerFailed(
-                        f"The after-call artifacts did not appear within {_ARTIFACTS_TIMEOUT_S:.0f} s; see {self.server.log_path}."
+                        f"The after-call artifacts did not appear within {self.artifacts_timeout_s:.0f} s; see {self.server.log_path}."
                     )
                 waiting.cancel()
             finally:
@@ -175,7 +205,7 @@ async def run(options: argparse.Namespace) -> int:
     try:
         return await demo.run()
     finally:
-        await asyncio.to_thread(demo.server.stop)
+        await asyncio.to_thread(demo.stop)
 
 
 def main() -> None:

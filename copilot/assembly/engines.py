@@ -14,7 +14,6 @@ from copilot.domain.ids import OrgId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
 
     from copilot.domain.knowledge import Article, BankTerm
@@ -217,13 +216,13 @@ def schedule_config(settings: Settings, recognizers: Sequence[RecognitionEngine]
     return replace(usual, max_batch=batch, max_channels=channels)
 
 
-def open_reply_writer(settings: Settings, forbidden: Sequence[re.Pattern[str]]) -> ReplyWriter | None:
-    """The model that writes replies during the call; None without llm.url. ``forbidden``: the bank's wordings that no reply may hold."""
-    if not settings.llm.url:
+def open_reply_writer(settings: Settings) -> ReplyWriter | None:
+    """The model that writes replies during the call; None without llm.url, or where llm.replies is off."""
+    if not settings.llm.url or settings.llm.replies == "off":
         return None
     from copilot.llm.client import open_reply_writer as open_
 
-    return open_(_llm_config(settings), forbidden)
+    return open_(_llm_config(settings))
 
 
 def open_text_model(settings: Settings) -> TextModel | None:
@@ -241,7 +240,13 @@ def _llm_config(settings: Settings) -> LlmConfig:
     llm = settings.llm
     if not llm.model:
         raise ConfigError("llm.url is set but llm.model is empty; name the model that the server offers.")
-    return LlmConfig(base_url=llm.url, model=llm.model, api_key=os.environ.get(llm.api_key_env, ""), timeout_s=llm.timeout_s)
+    return LlmConfig(
+        base_url=llm.url,
+        model=llm.model,
+        api_key=os.environ.get(llm.api_key_env, ""),
+        timeout_s=llm.timeout_s,
+        after_call_timeout_s=llm.after_call_timeout_s,
+    )
 
 
 def open_vad(settings: Settings) -> SileroVad:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from copilot.domain.knowledge import BankTerm
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
-    from copilot.live.runner import LiveServices
+    from copilot.live.services import LiveServices
     from copilot.store.store import Store
     from copilot.telemetry.metrics import Metrics
     from streaming.account import AudioAccount
@@ -115,8 +115,8 @@ class Server:
         # Models load while the rest comes up; both take a second or two of one core.
         recognizer_task = asyncio.create_task(asyncio.to_thread(self._load_recognizer))
         self.embedder = await asyncio.to_thread(engines.open_embedder, settings)
-        organisation = await self.organisation(OrgId(settings.org))
-        self.reply_writer = engines.open_reply_writer(settings, organisation.forbidden())
+        await self.organisation(OrgId(settings.org))
+        self.reply_writer = engines.open_reply_writer(settings)
         if self.reply_writer is not None:
             stack.push_async_callback(self.reply_writer.aclose)
         recognizers, self.vad = await recognizer_task
@@ -269,7 +269,7 @@ class Server:
             await self._desk.recheck(org_id)
 
     def _live_services(self, organisation: Organisation) -> LiveServices:
-        from copilot.live.runner import LiveServices
+        from copilot.live.services import LiveServices
 
         return LiveServices(
             journal=self.store.journal,
@@ -279,6 +279,8 @@ class Server:
             knowledge=organisation.knowledge,
             intents=organisation,
             reply_writer=self.reply_writer,
+            reply_always=self.settings.llm.replies == "always",
+            forbidden=organisation.forbidden,
             reply_timeout_s=self.settings.llm.timeout_s,
             in_force=organisation.articles.in_force,
         )

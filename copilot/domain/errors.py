@@ -34,6 +34,16 @@ class EngineError(CopilotError):
         self.retryable = retryable
 
 
+class Refused(CopilotError):
+    """What a model wrote may not be shown. The model did its part, so it is not down; ``reason`` is one of ``REFUSALS``."""
+
+    REFUSALS = ("no_answer", "number", "forbidden", "unsupported", "personal", "claim", "too_long")
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class Overloaded(CopilotError):
     """No capacity for new work now; running work is not harmed."""
 

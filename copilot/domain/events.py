@@ -18,7 +18,7 @@ from copilot.domain.ids import ArticleId, CallId, OrgId, SuggestionId, UserId, U
 from copilot.domain.intents import IntentReason, IntentScore
 from copilot.domain.knowledge import Citation
 from copilot.domain.moods import Mood, MoodReason, MoodScore, Trend, VoiceChange
-from copilot.domain.suggestions import FeedbackAction, Stage, SuggestionKind, SuggestionOption
+from copilot.domain.suggestions import CitedSentence, FeedbackAction, SaidOutcome, Stage, SuggestionKind, SuggestionOption
 from copilot.domain.transcript import AsrTimings, Correction, Word
 
 SCHEMA_VERSION = 3
@@ -210,6 +210,10 @@ class SuggestionOffered:
     generated: bool = False
     model: str = ""
     replaces: SuggestionId | None = None
+    retires: tuple[SuggestionId, ...] = ()
+    """Cards that leave the screen for this one: too old, or one too many."""
+    sentences: tuple[CitedSentence, ...] = ()
+    """Of a generated text: which of ``citations`` each sentence rests on."""
     stages: tuple[Stage, ...] = ()
     total_ms: float = 0.0
 
@@ -227,6 +231,46 @@ class SuggestionWithdrawn:
     article_id: ArticleId
     version: int
     reason: Literal["superseded", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRefused:
+    """A model's reply beside this card was not shown, because it did not pass the guard. Says why, never what."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["reply_refused"] = "reply_refused"
+    suggestion_id: SuggestionId
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionOutcome:
+    """Whether the agent said what the card offered, told from the agent's own speech: an estimate with its confidence.
+
+    ``coverage`` in [0, 1]: how much of the card was said; ``utterance_ids``: where. A later one of the same card replaces it.
+    """
+
+    CONTENT: ClassVar[tuple[str, ...]] = ()
+    type: Literal["suggestion_outcome"] = "suggestion_outcome"
+    suggestion_id: SuggestionId
+    outcome: SaidOutcome
+    confidence: float
+    coverage: float
+    at_ms: int
+    utterance_ids: tuple[UtteranceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtteranceTranslated:
+    """A line of the other side in the agent's language, by a model; tokens of personal data stand in it as in the line."""
+
+    CONTENT: ClassVar[tuple[str, ...]] = ("text",)
+    type: Literal["utterance_translated"] = "utterance_translated"
+    utterance_id: UtteranceId
+    language: str
+    model: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,7 +414,10 @@ CallEvent = (
     | DynamicsMeasured
     | SuggestionOffered
     | SuggestionWithdrawn
+    | ReplyRefused
+    | SuggestionOutcome
     | SuggestionFeedback
+    | UtteranceTranslated
     | MediaGapRecorded
     | Degraded
     | CallHeld

@@ -10,11 +10,15 @@ from copilot.domain.knowledge import Citation
 
 SuggestionKind = Literal["faq", "article", "reply", "alert", "action", "nothing"]
 FeedbackAction = Literal["used", "copied", "edited", "rejected"]
+ReplyStyle = Literal["professional", "standard", "plain"]
+"""专业、标准、通俗."""
+SaidOutcome = Literal["said", "partly", "not_said"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of the way from speech end to screen. Names: ``asr_endpoint asr_queue asr_decode mask store intent retrieve suggest``."""
+    """One stage of the way from speech end to screen. Names: ``asr_endpoint asr_queue asr_decode mask store wait intent retrieve``,
+    and of a generated reply ``llm_first llm``. A card whose look-up was done while the customer still spoke has ``ahead`` for both."""
 
     name: str
     ms: float
@@ -28,6 +32,15 @@ class SuggestionOption:
     text: str
     citation: Citation
     confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CitedSentence:
+    """``text[start:end]`` of a generated card rests on these of its ``citations``, from 0; none for a courtesy."""
+
+    start: int
+    end: int
+    citations: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,5 +65,6 @@ class Suggestion:
     model: str = ""
     complete: bool = True
     replaces: SuggestionId | None = None
+    sentences: tuple[CitedSentence, ...] = ()
     stages: tuple[Stage, ...] = ()
     total_ms: float = 0.0

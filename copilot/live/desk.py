@@ -22,7 +22,8 @@ from copilot.live.history import History, history_of
 from copilot.live.masking import CallMasker
 from copilot.live.opening import call_opened, started_event
 from copilot.live.rules import Checklist, ComplianceRule
-from copilot.live.runner import LiveCall, LiveServices
+from copilot.live.runner import LiveCall
+from copilot.live.services import LiveServices
 from copilot.live.session import LiveSession
 
 log = structlog.get_logger(__name__)
@@ -126,6 +127,7 @@ class LiveDesk:
             checklists=rules.checklists,
             policy=self.policy,
             generate=services.reply_writer is not None,
+            generate_always=services.reply_always,
         )
         return LiveCall(
             services=services,

@@ -10,16 +10,13 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Literal, cast
 
 import structlog
 
 from copilot.codec import dumps, to_json
 from copilot.domain.audio import MediaGap
-from copilot.domain.clock import Clock
 from copilot.domain.errors import Conflict, CopilotError, EngineError, NotFound
 from copilot.domain.events import (
     CallEnded,
@@ -36,14 +33,14 @@ from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Hit, Query
 from copilot.domain.people import AuditEntry
-from copilot.domain.ports.bus import Bus, call_topic
-from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch
-from copilot.domain.ports.llm import ReplyRequest, ReplyWriter
-from copilot.domain.ports.store import CallJournal, OpenedCall
+from copilot.domain.ports.bus import call_topic
+from copilot.domain.ports.store import OpenedCall
 from copilot.domain.suggestions import Stage
 from copilot.domain.transcript import MaskedAnew, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
 from copilot.live.masking import CallMasker, RecentQuotes
 from copilot.live.opening import call_opened
+from copilot.live.replies import Part, Replies
+from copilot.live.services import LiveServices
 from copilot.live.session import (
     Effect,
     Findings,
@@ -61,28 +58,6 @@ from copilot.live.session import (
 
 log = structlog.get_logger(__name__)
 _MAX_PENDING = 4
-_MAX_REPLIES = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveServices:
-    """What live calls share. ``executor`` runs the blocking lookups; ``today`` is the day on which answers must be valid.
-
-    ``in_force`` says what the store holds at this moment (see ``ArticleStore.in_force``): an index may lag behind it.
-    """
-
-    journal: CallJournal
-    bus: Bus
-    clock: Clock
-    executor: Executor
-    knowledge: KnowledgeSearch
-    intents: IntentClassifier
-    reply_writer: ReplyWriter | None = None
-    reply_timeout_s: float = 8.0
-    in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
-
-    def today(self) -> date:
-        return self.clock.now().astimezone().date()
 
 
 @dataclass(slots=True)
@@ -112,8 +87,13 @@ class LiveCall:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _worker: asyncio.Task[None] | None = None
-    _replies: set[asyncio.Task[None]] = field(default_factory=set)
-    _retrieval_down: bool = False
+    _replies: Replies = field(init=False)
+    _down: set[Part] = field(default_factory=set)
+    """Parts that stopped helping and have not helped since."""
+
+    def __post_init__(self) -> None:
+        services = self.services
+        self._replies = Replies(services, self.call_id, written=self._written, append=self._append, ring=self._ring, state=self._state)
 
     @property
     def call_id(self) -> CallId:
@@ -293,6 +273,8 @@ class LiveCall:
         for effect in effects:
             match effect:
                 case Record():
+                    if any(isinstance(event, SuggestionOffered) and not event.generated for event in effect.events):
+                        self._replies.cancel()
                     await self._append(effect.events)
                 case Investigate():
                     self._pending[effect.customer_turn] = (effect, since, stages, self.services.clock.monotonic())
@@ -302,7 +284,7 @@ class LiveCall:
                     self._idle.clear()
                     self._wake.set()
                 case WriteReply():
-                    self._start_reply(effect, since)
+                    self._replies.start(effect, since)
 
     async def _understand(self) -> None:
         """One question at a time, oldest turn first; a newer question of the same turn has replaced the older one."""
@@ -323,10 +305,7 @@ class LiveCall:
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._worker
-        for task in tuple(self._replies):
-            task.cancel()
-        if self._replies:
-            await asyncio.gather(*self._replies, return_exceptions=True)
+        await self._replies.stop()
 
     async def _investigate(self, ask: Investigate, since: float, stages: tuple[Stage, ...], queued: float) -> None:
         clock = self.services.clock
@@ -334,7 +313,7 @@ class LiveCall:
             waited = 1000 * (clock.monotonic() - queued)
             loop = asyncio.get_running_loop()
             prediction, hits, intent_ms, retrieve_ms = await loop.run_in_executor(self.services.executor, self._look_up, ask)
-            await self._retrieval("up", "")
+            await self._state("retrieval")
             now = clock.monotonic()
             found = Findings(
                 utterance_id=ask.utterance_id,
@@ -354,7 +333,7 @@ class LiveCall:
         except Exception as error:  # the transcript must go on whatever retrieval does
             log.warning("understanding_failed", call_id=self.call_id, error=type(error).__name__)
             with contextlib.suppress(CopilotError):
-                await self._retrieval("down", type(error).__name__)
+                await self._state("retrieval", failed=type(error).__name__)
 
     def _look_up(self, ask: Investigate) -> tuple[IntentPrediction, tuple[Hit, ...], float, float]:
         clock = self.services.clock
@@ -387,44 +366,19 @@ class LiveCall:
     async def _gone(self, sources: Iterable[Source]) -> Mapping[Source, Literal["superseded", "ended"]]:
         return await asyncio.get_running_loop().run_in_executor(self.services.executor, self._out_of_force, sources)
 
-    async def _retrieval(self, state: Literal["up", "down"], reason: str) -> None:
-        """Says once that retrieval stopped helping, and once that it helps again."""
-        down = state == "down"
-        if down != self._retrieval_down:
-            self._retrieval_down = down
-            await self._append([Degraded(part="retrieval", state=state, reason=reason)])
-
-    def _start_reply(self, effect: WriteReply, since: float) -> None:
-        if self.services.reply_writer is None or len(self._replies) >= _MAX_REPLIES:
+    async def _state(self, part: Part, *, failed: str = "") -> None:
+        """Says once that a part stopped helping (``failed``: why), and once that it helps again."""
+        if bool(failed) == (part in self._down):
             return
-        task = asyncio.create_task(self._write_reply(self.services.reply_writer, effect, since), name=f"reply-{self.call_id}")
-        self._replies.add(task)
-        task.add_done_callback(self._replies.discard)
+        self._down ^= {part}
+        await self._append([Degraded(part=part, state="down" if failed else "up", reason=failed)])
 
-    async def _write_reply(self, writer: ReplyWriter, effect: WriteReply, since: float) -> None:
-        clock = self.services.clock
-        begun = clock.monotonic()
-        first_ms = 0.0
-        pieces: list[str] = []
-        try:
-            async with asyncio.timeout(self.services.reply_timeout_s):
-                request = ReplyRequest(language=effect.language, turns=effect.turns, hits=effect.hits)
-                async for piece in writer.stream(request):
-                    first_ms = first_ms or 1000 * (clock.monotonic() - begun)
-                    pieces.append(piece)
-                    self._ring({"type": "reply_delta", "suggestion_id": effect.card, "text": piece})
-            done = clock.monotonic()
-            if await self._gone({(hit.article.article_id, hit.article.version) for hit in effect.hits}):
-                # While the model was writing, a source of the reply went out of force.
-                await self.recheck()
-                return
-            stages = (Stage(name="llm_first", ms=first_ms), Stage(name="llm", ms=1000 * (done - begun)))
-            reply = ReplyWritten(
-                card=effect.card, text="".join(pieces), model=writer.model_id, stages=stages, total_ms=1000 * (done - since)
-            )
-            await self._run(self.session.receive(reply), since=since, stages=())
-        except (EngineError, TimeoutError) as error:
-            # The approved answer is on the screen already; say that generation did not help this time.
-            log.warning("reply_failed", call_id=self.call_id, error=type(error).__name__)
-            with contextlib.suppress(CopilotError):
-                await self._append([Degraded(part="generation", state="down", reason=type(error).__name__)])
+    async def _written(self, reply: ReplyWritten, since: float) -> bool:
+        """Takes a finished reply; False if it comes too late to be shown."""
+        if await self._gone({(hit.article.article_id, hit.article.version) for hit in reply.hits}):
+            # While the model was writing, a source of the reply went out of force.
+            await self.recheck()
+            return False
+        effects = self.session.receive(reply)
+        await self._run(effects, since=since, stages=())
+        return bool(effects)

@@ -24,6 +24,7 @@ from copilot.domain.events import (
 from copilot.domain.ids import ArticleId, SuggestionId, UtteranceId, suggestion_id
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Hit
+from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import Stage
 from copilot.live import suggest
 from copilot.live.compliance import alerts, ticks
@@ -53,10 +54,11 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyWritten:
-    """A generated reply is complete and passed its guard."""
+    """A generated reply beside ``card`` is complete and passed its guard. ``hits``: what its pieces cite."""
 
     card: SuggestionId
-    text: str
+    pieces: tuple[ReplyPiece, ...]
+    hits: tuple[Hit, ...]
     model: str
     stages: tuple[Stage, ...] = ()
     total_ms: float = 0.0
@@ -125,6 +127,8 @@ class LiveSession:
     checklists: Sequence[Checklist] = ()
     policy: AttentionPolicy = field(default_factory=AttentionPolicy)
     generate: bool = False
+    generate_always: bool = False
+    """Also beside an approved answer that clearly fits."""
     dialogue: Dialogue = field(init=False)
     guard: Guard = field(init=False)
     _done: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
@@ -224,7 +228,8 @@ class LiveSession:
         if new:
             events += self._new_intent(found)
         at_ms = self._at_ms(found.utterance_id)
-        offer = self.guard.consider(found.hits, customer_turn=asked.customer_turn, at_ms=at_ms, sure_of_need=known)
+        hits = suggest.presentable(found.hits)
+        offer = self.guard.consider(hits, customer_turn=asked.customer_turn, at_ms=at_ms, sure_of_need=known)
         reply: WriteReply | None = None
         if offer is not None and (known or is_question(asked.text)):
             # A statement without a known intent is not a need, however well some article matches its words.
@@ -234,13 +239,14 @@ class LiveSession:
             self.guard.offered(card.suggestion_id, offer, customer_turn=asked.customer_turn, at_ms=at_ms)
             self._cards[card.suggestion_id] = card
             events.append(card)
-            if self.generate and offer.hits[0].article.audience == "customer" and not suggest.fits_verbatim(offer.hits[0]):
+            wanted = self.generate and (self.generate_always or not suggest.fits_verbatim(offer.hits[0]))
+            if wanted and offer.hits[0].article.audience == "customer":
                 sayable = tuple(hit for hit in offer.hits if hit.article.audience == "customer")
                 reply = WriteReply(card=card.suggestion_id, turns=tuple(self.dialogue.recent()), hits=sayable, language=self.language)
         elif (
             # What the customer adds to a need that is known already is no new question.
             (new or is_question(asked.text))
-            and not any(hit.fits and hit.confidence >= self.policy.min_confidence for hit in found.hits)
+            and not any(hit.fits and hit.confidence >= self.policy.min_confidence for hit in hits)
             and self.guard.may_say_nothing(customer_turn=asked.customer_turn)
         ):
             nothing = suggest.nothing(
@@ -271,9 +277,12 @@ class LiveSession:
 
     def _replied(self, reply: ReplyWritten) -> list[Effect]:
         first = self._cards.get(reply.card)
-        if first is None or self._gone.intersection(_sources(first)):
+        if first is None or self._gone.intersection(_sources(first)) or next(reversed(self._cards)) != reply.card:
+            # The talk went on, and a newer card with it: an old one must not come to the front again.
             return []
-        card = suggest.generated(suggestion_id(len(self._cards) + 1), first, reply.text, reply.model, reply.stages, reply.total_ms)
+        card = suggest.generated(
+            suggestion_id(len(self._cards) + 1), first, reply.pieces, reply.hits, reply.model, reply.stages, reply.total_ms
+        )
         self._cards[card.suggestion_id] = card
         return [Record(events=(card,))]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from copilot.domain.events import SuggestionOffered
 from copilot.domain.ids import SuggestionId, UtteranceId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Citation, Hit
-from copilot.domain.suggestions import Stage, SuggestionOption
+from copilot.domain.ports.llm import ReplyPiece
+from copilot.domain.suggestions import CitedSentence, Stage, SuggestionOption
 from copilot.live.guard import Offer
+from copilot.llm.instructions import is_instruction, without_instructions
 
 VERBATIM_CONFIDENCE = 0.75
 """From here on an approved answer is taken to fit and no model is asked."""
@@ -25,7 +28,7 @@ def citation(hit: Hit) -> Citation:
         passage_id=passage.passage_id,
         title=article.title,
         section=passage.section,
-        quote=passage.text[:_QUOTE_CHARS],
+        quote=without_instructions(passage.text)[:_QUOTE_CHARS],
         start=passage.start,
         end=passage.end,
         valid_from=article.valid_from,
@@ -34,8 +37,13 @@ def citation(hit: Hit) -> Citation:
 
 
 def answer_text(hit: Hit) -> str:
-    """What the agent may say: the approved answer, else the passage found."""
-    return hit.article.answer or hit.passage.text
+    """What the agent may say: the approved answer word for word, else the passage found, without orders to machines."""
+    return hit.article.answer or without_instructions(hit.passage.text)
+
+
+def presentable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The hits without those whose text gives orders to a machine: an approved answer with one, or a passage of nothing else."""
+    return tuple(hit for hit in hits if not is_instruction(hit.article.answer) and answer_text(hit))
 
 
 def fits_verbatim(hit: Hit) -> bool:
@@ -91,17 +99,39 @@ def nothing(
 
 
 def generated(
-    number: SuggestionId, first: SuggestionOffered, text: str, model: str, stages: tuple[Stage, ...], total_ms: float
+    number: SuggestionId,
+    first: SuggestionOffered,
+    pieces: Sequence[ReplyPiece],
+    hits: Sequence[Hit],
+    model: str,
+    stages: tuple[Stage, ...],
+    total_ms: float,
 ) -> SuggestionOffered:
-    """The generated reply that takes the place of ``first`` and keeps its sources."""
+    """The generated reply that takes the place of ``first``: every sentence with its sources, that answer as first option."""
+    order = list(dict.fromkeys(at for piece in pieces for at in piece.sources))
+    sentences: list[CitedSentence] = []
+    begun = at = 0
+    cited: list[int] = []
+    for piece in pieces:
+        at += len(piece.text)
+        cited += [order.index(source) for source in piece.sources]
+        if piece.ends or piece is pieces[-1]:
+            sentences.append(CitedSentence(start=begun, end=at, citations=tuple(dict.fromkeys(cited))))
+            begun, cited = at, []
+    source = first.citations[0]
+    approved = SuggestionOption(title=first.title, text=first.text, citation=source, confidence=first.confidence)
     return replace(
         first,
         suggestion_id=number,
         kind="reply",
-        text=text,
+        text="".join(piece.text for piece in pieces),
+        citations=tuple(citation(hits[at]) for at in order) or first.citations,
+        options=(approved, *first.options),
         generated=True,
         model=model,
         replaces=first.suggestion_id,
+        retires=(),
+        sentences=tuple(sentences),
         stages=(*first.stages, *stages),
         total_ms=total_ms,
     )

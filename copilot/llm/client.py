@@ -1,6 +1,6 @@
 """Any OpenAI-compatible server (vLLM, SGLang, Ollama, llama.cpp …) as reply writer and as text model.
 
-The ``openai`` library is imported on first use. A request has one deadline for everything; failures open a circuit breaker, retries are
+The ``openai`` library is imported when a server is configured. A request has one deadline for everything; failures open a circuit
 budgeted. What the model may see is data in a delimited block; what it wrote is checked before it is given on.
 """
 
@@ -11,14 +11,17 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from copilot.domain.errors import EngineError
-from copilot.domain.ports.llm import ReplyRequest, ReplyWriter, TextModel
+from copilot.domain.artifacts import Turn
+from copilot.domain.errors import EngineError, Refused
+from copilot.domain.knowledge import Hit
+from copilot.domain.ports.llm import ReplyPiece, ReplyRequest, ReplyWriter, TextModel
 from copilot.llm.guard import ReplyGuard
+from copilot.llm.instructions import without_instructions
 from copilot.llm.library import data_block, prompt
 from copilot.llm.resilience import CircuitBreaker, RetryBudget
 
@@ -31,7 +34,6 @@ _STYLES = {
 }
 _REPLY_TOKENS, _JSON_TOKENS = 300, 2000
 _RECENT_TURNS = 8
-_AFTER_CALL_FACTOR, _AFTER_CALL_MOST_S = 5.0, 45.0
 _ATTEMPTS = 2
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
@@ -39,17 +41,21 @@ _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmConfig:
-    """``base_url`` ends in ``/v1``. ``timeout_s`` bounds a reply during a call; after-call work may take five times that, at most 45 s."""
+    """``base_url`` ends in ``/v1``. ``timeout_s`` bounds a reply during a call, ``after_call_timeout_s`` an answer of after-call work."""
 
     base_url: str
     model: str
     api_key: str = ""
     timeout_s: float = 8.0
+    after_call_timeout_s: float = 40.0
 
 
-def open_reply_writer(config: LlmConfig, forbidden: Sequence[re.Pattern[str]] = ()) -> ReplyWriter:
-    """A reply writer; nothing is sent before it is used. ``forbidden``: the bank's own wordings, added to the built-in ones."""
-    return OpenAIReplyWriter(config, forbidden)
+def open_reply_writer(config: LlmConfig) -> ReplyWriter:
+    """A reply writer; nothing is sent before it is used."""
+    # A second or two, which the first reply of a call should not pay on the event loop.
+    import openai  # noqa: F401
+
+    return OpenAIReplyWriter(config)
 
 
 def open_text_model(config: LlmConfig) -> TextModel:
@@ -87,11 +93,8 @@ def _connect(config: LlmConfig, timeout_s: float) -> AsyncOpenAI:
 class OpenAIReplyWriter:
     """``copilot.domain.ports.llm.ReplyWriter``. Used from one event loop."""
 
-    def __init__(
-        self, config: LlmConfig, forbidden: Sequence[re.Pattern[str]] = (), *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, config: LlmConfig, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
-        self._forbidden = tuple(forbidden)
         self._monotonic = monotonic
         self.breaker = CircuitBreaker()
         self._budget = RetryBudget()
@@ -101,8 +104,8 @@ class OpenAIReplyWriter:
     def model_id(self) -> str:
         return self._config.model
 
-    async def stream(self, request: ReplyRequest) -> AsyncIterator[str]:
-        """Cleared pieces of the reply, whole clauses. Raises EngineError; closing the iterator cancels the request."""
+    async def stream(self, request: ReplyRequest) -> AsyncGenerator[ReplyPiece, None]:
+        """Cleared pieces of the reply, whole clauses. See ``ReplyWriter``."""
         deadline = self._monotonic() + self._config.timeout_s
         self._budget.requested()
         for attempt in range(_ATTEMPTS):
@@ -127,9 +130,9 @@ class OpenAIReplyWriter:
         if client is not None:
             await client.close()
 
-    async def _attempt(self, request: ReplyRequest, deadline: float) -> AsyncGenerator[str, None]:
-        sources = [hit.article.answer or hit.passage.text for hit in request.hits]
-        guard = ReplyGuard(sources, self._forbidden)
+    async def _attempt(self, request: ReplyRequest, deadline: float) -> AsyncGenerator[ReplyPiece, None]:
+        sources = [source_text(hit) for hit in request.hits]
+        guard = ReplyGuard(sources, request.forbidden)
         answered = False
         chunks: Any = None
         try:
@@ -145,8 +148,7 @@ class OpenAIReplyWriter:
                 if choice is None:
                     continue
                 finished = choice.finish_reason or finished
-                cleared = guard.receive(choice.delta.content or "") if choice.delta is not None else ""
-                if cleared:
+                for cleared in guard.receive(choice.delta.content or "") if choice.delta is not None else ():
                     yield cleared
             if finished != "stop":
                 # Without its last chunk the answer was cut: by the server's end, or by the token limit.
@@ -155,8 +157,11 @@ class OpenAIReplyWriter:
             answered = True
             rest = guard.finish()
             self.breaker.succeeded()
-            if rest:
-                yield rest
+            for cleared in rest:
+                yield cleared
+        except Refused:
+            self.breaker.succeeded()
+            raise
         except EngineError as error:
             if answered or not error.retryable:
                 self.breaker.succeeded()
@@ -184,7 +189,7 @@ class OpenAIReplyWriter:
                 {"number": number, "title": hit.article.title, "text": text}
                 for number, (hit, text) in enumerate(zip(request.hits, sources, strict=True), start=1)
             ],
-            "dialogue": [{"speaker": turn.channel, "text": turn.text} for turn in request.turns[-_RECENT_TURNS:]],
+            "dialogue": [{"speaker": turn.channel, "text": text} for turn, text in _dialogue(request.turns[-_RECENT_TURNS:])],
         }
         style = styles.get(request.style, styles["standard"])
         return {
@@ -204,12 +209,25 @@ class OpenAIReplyWriter:
         return self._client
 
 
+def source_text(hit: Hit) -> str:
+    """What a model may read of a hit: the approved answer, the passage found if it says more, no orders to machines."""
+    answer, passage = hit.article.answer, hit.passage
+    more = passage.text if passage.kind == "body" and passage.text not in answer else ""
+    return without_instructions("\n".join(text for text in (answer, more) if text) or passage.text)
+
+
+def _dialogue(turns: Sequence[Turn]) -> list[tuple[Turn, str]]:
+    """The turns with what a model is given of them; a turn that is all orders is not given."""
+    given = [(turn, without_instructions(turn.text)) for turn in turns]
+    return [(turn, text) for turn, text in given if text]
+
+
 class OpenAITextModel:
     """``copilot.domain.ports.llm.TextModel``. Synchronous (not from within an event loop) and thread-safe."""
 
     def __init__(self, config: LlmConfig, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
-        self._timeout_s = min(_AFTER_CALL_MOST_S, max(config.timeout_s, config.timeout_s * _AFTER_CALL_FACTOR))
+        self._timeout_s = config.after_call_timeout_s
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self.breaker = CircuitBreaker()

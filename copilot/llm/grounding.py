@@ -44,6 +44,49 @@ def numbers_in(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+_UNITS = {
+    "元": r"元|块钱|块|圆|人民币|yuan\b|rmb\b",
+    "%": r"%|％|个百分点|percent\b|per cent\b",
+    "工作日": r"个?(?:工作日|交易日)|(?:working|business|banking) days?\b",
+    "日": r"[天日号](?!元)|(?:calendar )?days?\b",
+    "周": r"个?(?:星期|礼拜)|周|weeks?\b",
+    "月": r"个?月|months?\b",
+    "年": r"年|years?\b",
+    "时": r"个?(?:小时|钟头)|hours?\b",
+    "分": r"分钟|minutes?\b",
+    "岁": r"周?岁",
+    "次": r"[次笔]|times?\b",
+    "期": r"期|instal?lments?\b",
+    "倍": r"倍",
+}
+_UNIT_AFTER = re.compile(
+    r"[ -]{0,2}(?:" + "|".join(f"(?P<u{at}>{pattern})" for at, pattern in enumerate(_UNITS.values())) + ")", re.IGNORECASE
+)
+_UNIT_NAMES = tuple(_UNITS)
+_AMOUNT = re.compile(rf"(?P<of>百分之)?(?:(?P<digits>\d+(?:,\d{{3}})*(?:\.\d+)?)\s*(?P<scale>[万亿千百])?|(?P<han>{_CHINESE.pattern}))")
+
+
+def quantities_in(text: str) -> frozenset[tuple[str, str]]:
+    """(number, unit) for every number with a known unit of money, time, share or count behind it: ``("15", "元")``.
+
+    Of a range (5到7个工作日) only the end that carries the unit.
+    """
+    found: set[tuple[str, str]] = set()
+    text = _WORDS.sub(lambda match: "".join(_english(match[0])), _FIXED.sub(lambda match: "·" * len(match[0]), _TOKEN.sub(" ", text)))
+    for match in _AMOUNT.finditer(text):
+        if match["digits"]:
+            scale = {"百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000, None: 1}[match["scale"]]
+            value = _canonical(f"{float(match['digits'].replace(',', '')) * scale:.6f}")
+        else:
+            value = _chinese(match["han"])
+        unit = _UNIT_AFTER.match(text, match.end())
+        if match["of"]:
+            found.add((value, "%"))
+        elif unit is not None:
+            found.add((value, next(name for at, name in enumerate(_UNIT_NAMES) if unit[f"u{at}"])))
+    return frozenset(found)
+
+
 def unsupported_numbers(text: str, sources: Iterable[str]) -> frozenset[str]:
     """Numbers (and PII tokens) of ``text`` that no source holds: empty for a grounded text."""
     known: set[str] = set()

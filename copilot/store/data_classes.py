@@ -74,6 +74,7 @@ EVENT_CONTENT: Mapping[str, Mapping[str, DataClass]] = {
     "compliance_alerted": {"quote": "sensitive"},
     "mood_changed": {"why": "sensitive"},
     "suggestion_offered": _all("title text citations options", "internal"),
+    "utterance_translated": {"text": "sensitive"},
     "call_transferred": {"reason": "sensitive"},
     "suggestion_feedback": _all("text reason", "sensitive"),
     "whisper_sent": {"text": "sensitive"},

@@ -18,7 +18,7 @@ from copilot.domain.errors import EngineError, InvalidInput
 from copilot.domain.intents import IntentReason, IntentScore
 from copilot.domain.knowledge import Citation
 from copilot.domain.moods import MoodReason, MoodScore, VoiceChange
-from copilot.domain.suggestions import Stage, SuggestionOption
+from copilot.domain.suggestions import CitedSentence, Stage, SuggestionOption
 from copilot.domain.transcript import AsrTimings, Correction, Word
 
 AT = datetime(2026, 3, 1, 9, 30, 15, 250_000, tzinfo=UTC)
@@ -99,7 +99,12 @@ EVENTS: list[ev.CallEvent] = [
         options=(SuggestionOption(title="锁", text="可以", citation=CITATION, confidence=0.5),),
         stages=(Stage(name="intent", ms=3.5),),
         replaces="s0",
+        retires=("s0",),
+        sentences=(CitedSentence(start=0, end=2, citations=(0,)),),
     ),
+    ev.ReplyRefused(suggestion_id="s1", model="qwen", reason="number"),
+    ev.SuggestionOutcome(suggestion_id="s1", outcome="partly", confidence=0.7, coverage=0.5, at_ms=9000, utterance_ids=("agent-2",)),
+    ev.UtteranceTranslated(utterance_id="customer-1", language="en", model="qwen", text="Hello, 【姓名#1】"),
     ev.SuggestionWithdrawn(suggestion_id="s1", article_id="card-loss", version=2, reason="superseded"),
     ev.SuggestionFeedback(suggestion_id="s1", action="edited", user_id="u1", text="好", reason="太长"),
     ev.MediaGapRecorded(channel="customer", start_ms=10, duration_ms=20, reason="lost"),

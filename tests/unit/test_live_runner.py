@@ -4,118 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
 
 import pytest
 
-from copilot.bus.local import LocalBus
-from copilot.domain.audio import CallStart, LegFormat
 from copilot.domain.errors import Conflict, EngineError
-from copilot.domain.ids import ArticleId, OrgId, PassageId, UtteranceId
-from copilot.domain.intents import IntentPrediction
-from copilot.domain.knowledge import Article, Hit, Passage
+from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.bus import call_topic
-from copilot.domain.ports.live import Integration
-from copilot.domain.transcript import AsrTimings, TranscriptFinal, TranscriptPartial
-from copilot.live.desk import BankRules, LiveDesk
-from copilot.live.runner import LiveServices
+from copilot.domain.transcript import TranscriptPartial
 from copilot.live.session import LiveSession
 from copilot.llm.client import LlmConfig, open_reply_writer
-from copilot.privacy.masker import Masker
-from copilot.store.keyring import KeyRing
-from copilot.store.store import open_store
-from copilot.telemetry.clock import SystemClock
+from tests.fakes.live_bench import INTEGRATION, ORG, START, Bench, OneAnswer, final
 from tests.fakes.model_server import ModelServer
 
 pytestmark = pytest.mark.anyio
-ORG = OrgId("default")
-INTEGRATION = Integration(org_id=ORG, name="test", protocol="raw")
-START = CallStart(
-    external_id="call-1", legs=(LegFormat(channel="customer", encoding="pcmu", sample_rate_hz=8000),), metadata={"ani": "13900001111"}
-)
-
-
-class OneAnswer:
-    """A knowledge base with one article, found with a given confidence; or one that fails."""
-
-    def __init__(self, confidence: float, *, broken: bool = False) -> None:
-        self.confidence = confidence
-        self.broken = broken
-        article = Article(
-            article_id=ArticleId("prepay"), version=2, language="zh", domain="loans", title="提前还款违约金",
-            body="满一年提前还款不收违约金。", answer="满一年提前还款不收违约金。", valid_from=date(2026, 1, 1),
-        )  # fmt: skip
-        passage = Passage(
-            passage_id=PassageId("prepay#1"),
-            article_id=article.article_id,
-            version=2,
-            language="zh",
-            kind="body",
-            section="",
-            text=article.body,
-        )
-        self.hit = Hit(article=article, passage=passage, score=1.0, confidence=confidence)
-
-    def search(self, query):
-        if self.broken:
-            raise RuntimeError("the index is gone")
-        return (self.hit,)
-
-    def article(self, article_id, language):
-        return self.hit.article
-
-    def classify(self, text, language, context=()):
-        return IntentPrediction(intent="loan_prepay", confidence=0.9)
-
-
-class Bench:
-    def __init__(self, tmp_path, knowledge, reply_writer=None, reply_timeout_s=3.0, in_force=None) -> None:
-        self.bus = LocalBus()
-        self.store = open_store(f"sqlite:///{tmp_path}/test.db", KeyRing.open(tmp_path / "master.key"), SystemClock())
-        self.store.people.ensure_org(ORG)
-        services = LiveServices(
-            journal=self.store.journal, bus=self.bus, clock=SystemClock(), executor=ThreadPoolExecutor(2), knowledge=knowledge,
-            intents=knowledge, reply_writer=reply_writer, reply_timeout_s=reply_timeout_s, in_force=in_force,
-        )  # fmt: skip
-
-        async def give(value):
-            return value
-
-        self.desk = LiveDesk(
-            node="n1",
-            services=lambda _org: give(services),
-            rules=lambda _org: give(BankRules()),
-            masker=Masker,
-            find_agent=lambda _org, _name: give(None),
-            audit=lambda _entry: give(None),
-            past=lambda _org, _call: give(([], {})),
-        )
-
-    def events(self):
-        return [envelope.event for envelope in self.store.calls.events(ORG, "call-1")]
-
-    async def until(self, kind: str, count: int = 1):
-        async with asyncio.timeout(10):
-            while True:
-                found = [event for event in await asyncio.to_thread(self.events) if event.type == kind]
-                if len(found) >= count:
-                    return found
-                await asyncio.sleep(0.02)
-
-
-def final(number: int, text: str) -> TranscriptFinal:
-    return TranscriptFinal(
-        channel="customer", utterance_id=UtteranceId(f"customer-{number}"), start_ms=1000 * number, end_ms=1000 * number + 900, text=text,
-        language="zh", confidence=0.9, timings=AsrTimings(after_speech_ms=500, decode_ms=300),
-    )  # fmt: skip
 
 
 async def test_with_a_model_the_approved_answer_comes_first_and_the_generated_reply_replaces_it(tmp_path):
     with ModelServer([("stream", ["满一年", "提前还款", "不收违约金。"])]) as model:
-        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=5))
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=20))
         bench = Bench(tmp_path, OneAnswer(0.6), writer)
         async with bench.bus.subscribe(call_topic(ORG, "call-1")) as subscription:
             call = await bench.desk.open_call(START, INTEGRATION)
@@ -401,4 +310,67 @@ async def test_what_is_for_the_agent_alone_is_shown_as_an_article_and_never_give
         await writer.aclose()
     assert card.kind == "article"
     assert model.requests == []
+
+
+async def test_a_refused_reply_is_not_a_model_that_is_down(tmp_path):
+    with ModelServer([("stream", ["您放心，", "一定能免。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=20))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=20)
+        async with bench.bus.subscribe(call_topic(ORG, "call-1")) as subscription:
+            call = await bench.desk.open_call(START, INTEGRATION)
+            await call.final(final(1, "提前还款要违约金吗"))
+            (refused,) = await bench.until("reply_refused")
+            async with asyncio.timeout(20):
+                async for message in subscription:
+                    if json.loads(message.body)["type"] == "reply_dropped":
+                        break
+        assert (refused.suggestion_id, refused.model, refused.reason) == ("s1", "m", "unsupported")
+        assert [event.type for event in bench.events()].count("degraded") == 0
+        await call.end("hangup", 3000)
+        await writer.aclose()
+    bench.store.close()
+
+
+async def test_generation_that_helps_again_is_said_once(tmp_path):
+    with ModelServer([("status", 503), ("status", 503), ("stream", ["满一年提前还款不收违约金。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=20))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=20)
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        await bench.until("degraded")
+        await call.final(final(200, "那违约金收多少"))
+        down, up = await bench.until("degraded", 2)
+        assert [(event.part, event.state) for event in (down, up)] == [("generation", "down"), ("generation", "up")]
+        await call.end("hangup", 300_000)
+        await writer.aclose()
+    bench.store.close()
+
+
+async def test_a_newer_card_supersedes_the_reply_that_is_being_written_beside_the_older(tmp_path):
+    with ModelServer([("hang", ["满一年提前还款"]), ("stream", ["满一年提前还款不收违约金。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=60))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=60)
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        await bench.until("suggestion_offered")
+        await call.final(final(200, "那违约金收多少"))
+        _, second, reply = await bench.until("suggestion_offered", 3)
+        assert (second.replaces, reply.replaces) == (None, "s2")
+        assert model.hung_up.wait(20), "the older request was cancelled"
+        assert [event.type for event in bench.events()].count("degraded") == 0
+        await call.end("hangup", 300_000)
+        await writer.aclose()
+    bench.store.close()
+
+
+async def test_each_organisation_has_its_own_forbidden_wordings(tmp_path):
+    with ModelServer([("stream", ["满一年提前还款不收违约金。"])]) as model:
+        writer = open_reply_writer(LlmConfig(base_url=model.base_url, model="m", api_key="k", timeout_s=20))
+        bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=20, forbidden=lambda: [re.compile("提前还款不收")])
+        call = await bench.desk.open_call(START, INTEGRATION)
+        await call.final(final(1, "提前还款要违约金吗"))
+        (refused,) = await bench.until("reply_refused")
+        assert refused.reason == "forbidden"
+        await call.end("hangup", 3000)
+        await writer.aclose()
     bench.store.close()

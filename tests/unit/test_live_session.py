@@ -13,6 +13,7 @@ from copilot.domain.events import ChecklistTicked, ComplianceAlerted, IntentDete
 from copilot.domain.ids import ArticleId, PassageId, UtteranceId
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Article, Hit, Passage
+from copilot.domain.ports.llm import ReplyPiece
 from copilot.live.guard import AttentionPolicy
 from copilot.live.rules import parse_checklists, parse_compliance
 from copilot.live.session import Effect, Findings, Heard, Investigate, LiveSession, Record, ReplyWritten, WriteReply
@@ -190,7 +191,12 @@ def test_a_model_is_asked_only_when_the_approved_answer_does_not_clearly_fit():
     effects = live.receive(found("customer-3", "mortgage", hit("fund", 0.6)))
     (write,) = [effect for effect in effects if isinstance(effect, WriteReply)]
     assert write.card == "s2"
-    (card,) = records(live.receive(ReplyWritten(card=write.card, text="可以的。", model="m")), SuggestionOffered)
+    (card,) = records(
+        live.receive(
+            ReplyWritten(card=write.card, pieces=(ReplyPiece(text="可以的。", sources=(0,), ends=True),), hits=write.hits, model="m")
+        ),
+        SuggestionOffered,
+    )
     assert (card.generated, card.replaces, card.citations[0].article_id) == (True, "s2", "fund")
 
 

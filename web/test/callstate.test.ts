@@ -88,11 +88,12 @@ describe('the view', () => {
     const { org_id, call_id } = rare.call;
     let s = foldLog(org_id, call_id, rare.log.slice(0, 10));
     for (const text of ['I will', ' ask'])
-      s = applyEphemeral(s, { type: 'reply_delta', call_id, suggestion_id: 's3', text });
-    expect(s.drafts).toEqual({ s3: 'I will ask' });
+      s = applyEphemeral(s, { type: 'reply_delta', call_id, suggestion_id: 's2', text });
+    expect(s.drafts).toEqual({ s2: 'I will ask' });
+    expect(applyEphemeral(s, { type: 'reply_dropped', call_id, suggestion_id: 's2' }).drafts).toEqual({});
     s = applyEvent(s, rare.log[10] as EventEnvelope).state;
     expect(s.drafts).toEqual({});
-    s = applyEphemeral(s, { type: 'reply_delta', call_id, suggestion_id: 's3', text: 'late' });
+    s = applyEphemeral(s, { type: 'reply_delta', call_id, suggestion_id: 's2', text: 'late' });
     expect(s.drafts).toEqual({});
   });
 });

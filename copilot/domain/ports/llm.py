@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from copilot.domain.artifacts import Turn
 from copilot.domain.knowledge import Hit
+from copilot.domain.suggestions import ReplyStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyRequest:
-    """What a grounded reply is written from: masked turns and the hits it may quote, nothing else."""
+    """What a grounded reply is written from: masked turns and the hits it may quote, nothing else.
+
+    ``forbidden``: wordings of the organisation that no reply may hold, beside those that hold for every bank.
+    """
 
     language: str
     turns: Sequence[Turn]
     hits: Sequence[Hit]
-    style: str = "standard"
+    style: ReplyStyle = "standard"
+    forbidden: Sequence[re.Pattern[str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyPiece:
+    """A clause that may be shown. ``sources``: which of the request's hits say it, from 0; empty for a courtesy.
+
+    ``ends``: a sentence ends with it.
+    """
+
+    text: str
+    sources: tuple[int, ...] = ()
+    ends: bool = False
 
 
 class ReplyWriter(Protocol):
     @property
     def model_id(self) -> str: ...
 
-    def stream(self, request: ReplyRequest) -> AsyncIterator[str]:
-        """Pieces of the reply as they are written. Raises EngineError. Closing the iterator cancels the request."""
+    def stream(self, request: ReplyRequest) -> AsyncGenerator[ReplyPiece, None]:
+        """Pieces of the reply as they are written, each checked before it is given out; all of them together are the reply.
+
+        Raises EngineError when the model fails, Refused when the rest may not be shown: what was shown before must then be taken back.
+        Closing the iterator cancels the request.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -148,8 +148,13 @@ function PrimaryCard(props: Props & { card: Card }) {
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a long answer scrolls inside its fixed place
         <div class="sentence" tabIndex={0} data-testid="suggestion-text">
-          {nothing ? offer.text || t('sug.nothing') : <Rich text={draft ?? offer.text} secrets={state.secrets} />}
-          {draft !== undefined && <span class="caret" aria-hidden="true" />}
+          {nothing ? offer.text || t('sug.nothing') : <Rich text={offer.text} secrets={state.secrets} />}
+          {draft !== undefined && (
+            <p class="draft" data-testid="reply-draft">
+              <Rich text={draft} secrets={state.secrets} />
+              <span class="caret" aria-hidden="true" />
+            </p>
+          )}
         </div>
       )}
       {offer.generated || draft !== undefined ? (

@@ -111,6 +111,7 @@ export class AgentModel {
       case 'partial':
       case 'speech':
       case 'reply_delta':
+      case 'reply_dropped':
       case 'secrets': {
         const before = this.calls.value.get(message.call_id);
         if (before !== undefined) this.#put(applyEphemeral(before, message));

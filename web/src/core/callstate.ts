@@ -16,6 +16,10 @@ export interface Card {
   replacedBy: string | null;
   /** Sources of this card that are no longer in force, each as ``sourceKey``. */
   gone: string[];
+  /** It has left the screen: too old, or one too many. */
+  retired: boolean;
+  /** Whether the agent said it, as far as can be told from the agent's speech. */
+  outcome: EventOf<'suggestion_outcome'> | null;
 }
 
 export function sourceKey(source: { article_id: string; version: number }): string {
@@ -53,8 +57,10 @@ export interface CallState {
   /** What to do next; null before the first proposal and when nothing is left. */
   nextAction: EventOf<'next_action_proposed'> | null;
   cards: Card[];
-  /** suggestion_id → text of a generated reply that is still being written. */
+  /** suggestion_id of the card beside which it stands → text of a generated reply that is still being written. */
   drafts: Record<string, string>;
+  /** utterance_id → what was said, in the agent's language. */
+  translations: Record<string, string>;
   gaps: EventOf<'media_gap'>[];
   down: Partial<Record<Degradable, string>>;
   artifacts: Partial<Record<ArtifactKind, number>>;
@@ -84,6 +90,7 @@ export function emptyState(orgId: string, callId: string): CallState {
     nextAction: null,
     cards: [],
     drafts: {},
+    translations: {},
     gaps: [],
     down: {},
     artifacts: {},
@@ -142,10 +149,14 @@ export function applyEphemeral(
     case 'speech':
       return { ...state, speaking: { ...state.speaking, [message.channel]: message.speaking } };
     case 'reply_delta': {
-      if (state.cards.some((c) => c.offer.suggestion_id === message.suggestion_id)) return state;
+      // The words come before the event that makes them a card of their own; those that come after it are late.
+      if (state.cards.some((c) => c.offer.suggestion_id === message.suggestion_id && c.replacedBy !== null))
+        return state;
       const before = state.drafts[message.suggestion_id] ?? '';
       return { ...state, drafts: { ...state.drafts, [message.suggestion_id]: before + message.text } };
     }
+    case 'reply_dropped':
+      return { ...state, drafts: without(state.drafts, message.suggestion_id) };
     case 'secrets':
       return { ...state, secrets: { ...state.secrets, ...message.values } };
   }
@@ -194,10 +205,20 @@ function foldView(state: CallState, envelope: EventEnvelope): void {
       state.nextAction = event.step_id === '' ? null : event;
       break;
     case 'suggestion_offered': {
-      const card: Card = { offer: event, seq: envelope.seq, at: envelope.at, feedback: [], replacedBy: null, gone: [] };
-      const cards = state.cards.map((c) =>
-        c.offer.suggestion_id === event.replaces ? { ...c, replacedBy: event.suggestion_id } : c,
-      );
+      const card: Card = {
+        offer: event,
+        seq: envelope.seq,
+        at: envelope.at,
+        feedback: [],
+        replacedBy: null,
+        gone: [],
+        retired: false,
+        outcome: null,
+      };
+      const retires = event.retires ?? [];
+      const cards = state.cards
+        .map((c) => (c.offer.suggestion_id === event.replaces ? { ...c, replacedBy: event.suggestion_id } : c))
+        .map((c) => (retires.includes(c.offer.suggestion_id) ? { ...c, retired: true } : c));
       state.cards = [...cards, card];
       state.drafts = without(without(state.drafts, event.suggestion_id), event.replaces ?? '');
       break;
@@ -216,6 +237,17 @@ function foldView(state: CallState, envelope: EventEnvelope): void {
           ? { ...c, feedback: [...c.feedback, event.action] }
           : c,
       );
+      break;
+    case 'reply_refused':
+      state.drafts = without(state.drafts, event.suggestion_id);
+      break;
+    case 'suggestion_outcome':
+      state.cards = state.cards.map((c) =>
+        c.offer.suggestion_id === event.suggestion_id ? { ...c, outcome: event } : c,
+      );
+      break;
+    case 'utterance_translated':
+      state.translations = { ...state.translations, [event.utterance_id]: event.text ?? '' };
       break;
     case 'media_gap':
       state.gaps = [...state.gaps, event];

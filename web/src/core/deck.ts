@@ -14,11 +14,11 @@ export type Hold = 'hover' | 'edit' | 'history';
 export const emptyDeck: Deck = { shownId: null, holds: new Set(), seenSeq: 0 };
 
 /**
- * Cards worth a place of their own: the approved answer a generated reply replaced is reached through that reply, and one whose source is
- * out of force is kept only where something was done with it.
+ * Cards worth a place of their own. One that left the screen for another has none; the approved answer that a generated reply replaced is
+ * reached through that reply; one whose source is out of force is kept only where something was done with it.
  */
 export function ownCards(cards: readonly Card[]): Card[] {
-  return cards.filter((c) => c.replacedBy === null && (!isWithdrawn(c) || c.feedback.length > 0));
+  return cards.filter((c) => c.replacedBy === null && !c.retired && (!isWithdrawn(c) || c.feedback.length > 0));
 }
 
 /** The deck after the list of cards changed. */

@@ -34,7 +34,10 @@ export type CallMessage =
   | { type: 'event'; call_id: string; envelope: EventEnvelope }
   | { type: 'partial'; call_id: string; partial: TranscriptPartial }
   | { type: 'speech'; call_id: string; channel: Channel; speaking: boolean; at_ms: number }
+  /** Words of a generated reply beside the card ``suggestion_id``. */
   | { type: 'reply_delta'; call_id: string; suggestion_id: string; text: string }
+  /** That reply will not be shown: forget its words. */
+  | { type: 'reply_dropped'; call_id: string; suggestion_id: string }
   | { type: 'secrets'; call_id: string; values: Record<string, string> }
   /** This screen is to forget the call: it was given to another agent, or may not be seen any more. */
   | { type: 'call_released'; call_id: string; reason: 'transferred' | 'out_of_scope' };

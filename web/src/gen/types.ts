@@ -347,6 +347,14 @@ export interface Citation {
   version: number;
 }
 /**
+ * ``text[start:end]`` of a generated card rests on these of its ``citations``, from 0; none for a courtesy.
+ */
+export interface CitedSentence {
+  citations: number[];
+  end: number;
+  start: number;
+}
+/**
  * A rule was broken, or a signal heard. ``utterance_id``: the newest of ``evidence``; for silence, the utterance before it.
  */
 export interface ComplianceAlerted {
@@ -416,7 +424,10 @@ export interface EventEnvelope {
     | DynamicsMeasured
     | SuggestionOffered
     | SuggestionWithdrawn
+    | ReplyRefused
+    | SuggestionOutcome
     | SuggestionFeedback
+    | UtteranceTranslated
     | MediaGapRecorded
     | Degraded
     | CallHeld
@@ -569,6 +580,8 @@ export interface SuggestionOffered {
   model: string;
   options: SuggestionOption[];
   replaces: string | null;
+  retires: string[];
+  sentences: CitedSentence[];
   stages: Stage[];
   suggestion_id: string;
   text: string;
@@ -587,7 +600,8 @@ export interface SuggestionOption {
   title: string;
 }
 /**
- * One stage of the way from speech end to screen. Names: ``asr_endpoint asr_queue asr_decode mask store intent retrieve suggest``.
+ * One stage of the way from speech end to screen. Names: ``asr_endpoint asr_queue asr_decode mask store wait intent retrieve``,
+ * and of a generated reply ``llm_first llm``. A card whose look-up was done while the customer still spoke has ``ahead`` for both.
  */
 export interface Stage {
   ms: number;
@@ -605,6 +619,29 @@ export interface SuggestionWithdrawn {
   type: 'suggestion_withdrawn';
   version: number;
 }
+/**
+ * A model's reply beside this card was not shown, because it did not pass the guard. Says why, never what.
+ */
+export interface ReplyRefused {
+  model: string;
+  reason: string;
+  suggestion_id: string;
+  type: 'reply_refused';
+}
+/**
+ * Whether the agent said what the card offered, told from the agent's own speech: an estimate with its confidence.
+ *
+ * ``coverage`` in [0, 1]: how much of the card was said; ``utterance_ids``: where. A later one of the same card replaces it.
+ */
+export interface SuggestionOutcome {
+  at_ms: number;
+  confidence: number;
+  coverage: number;
+  outcome: 'said' | 'partly' | 'not_said';
+  suggestion_id: string;
+  type: 'suggestion_outcome';
+  utterance_ids: string[];
+}
 export interface SuggestionFeedback {
   action: 'used' | 'copied' | 'edited' | 'rejected';
   reason: string;
@@ -612,6 +649,16 @@ export interface SuggestionFeedback {
   text: string;
   type: 'suggestion_feedback';
   user_id: string;
+}
+/**
+ * A line of the other side in the agent's language, by a model; tokens of personal data stand in it as in the line.
+ */
+export interface UtteranceTranslated {
+  language: string;
+  model: string;
+  text: string;
+  type: 'utterance_translated';
+  utterance_id: string;
 }
 export interface MediaGapRecorded {
   channel: 'customer' | 'agent' | 'mixed';
