@@ -72,13 +72,13 @@ def quantities_in(text: str) -> frozenset[tuple[str, str]]:
     Of a range (5到7个工作日) only the end that carries the unit.
     """
     found: set[tuple[str, str]] = set()
-    text = _WORDS.sub(lambda match: "".join(_english(match[0])), _FIXED.sub(lambda match: "·" * len(match[0]), _TOKEN.sub(" ", text)))
+    text = ENGLISH_WORDS.sub(lambda match: english_value(match[0]), _FIXED.sub(lambda match: "·" * len(match[0]), _TOKEN.sub(" ", text)))
     for match in _AMOUNT.finditer(text):
         if match["digits"]:
             scale = {"百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000, None: 1}[match["scale"]]
-            value = _canonical(f"{float(match['digits'].replace(',', '')) * scale:.6f}")
+            value = canonical(f"{float(match['digits'].replace(',', '')) * scale:.6f}")
         else:
-            value = _chinese(match["han"])
+            value = chinese_value(match["han"])
         unit = _UNIT_AFTER.match(text, match.end())
         if match["of"]:
             found.add((value, "%"))

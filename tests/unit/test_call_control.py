@@ -22,7 +22,7 @@ from copilot.domain.people import Scope, scope_of
 from copilot.domain.ports.live import Integration
 from copilot.domain.transcript import AsrTimings, TranscriptFinal
 from copilot.live.desk import BankRules, LiveDesk
-from copilot.live.runner import LiveServices
+from copilot.live.services import LiveServices
 from copilot.privacy.masker import Masker
 from copilot.store.keyring import KeyRing
 from copilot.store.store import open_store

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from dataclasses import replace
+from datetime import date
 
 import pytest
 

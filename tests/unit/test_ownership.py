@@ -19,7 +19,7 @@ from copilot.domain.errors import Conflict
 from copilot.domain.events import CallEnded, CallStarted, UtteranceFinal
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.live.desk import BankRules, LiveDesk
-from copilot.live.runner import LiveServices
+from copilot.live.services import LiveServices
 from copilot.privacy.masker import Masker
 from copilot.store.media import open_media
 from streaming.gateway import Gateway, GatewayConfig
