@@ -17,7 +17,9 @@ import rjieba
 import tantivy
 from pypinyin import Style, lazy_pinyin
 
-ANALYSIS_VERSION = 2
+from kb.traditional import simplified
+
+ANALYSIS_VERSION = 3
 
 _TOKEN = re.compile(r"【[^】]*】")
 _HAN = re.compile(r"[㐀-鿿]+")
@@ -52,8 +54,8 @@ class Terms:
 
 
 def normalise(text: str) -> str:
-    """Compatibility forms folded, lower case, placeholders of personal data taken out."""
-    return unicodedata.normalize("NFKC", _TOKEN.sub(" ", text)).lower()
+    """Compatibility forms folded, traditional characters simplified, lower case, placeholders of personal data taken out."""
+    return simplified(unicodedata.normalize("NFKC", _TOKEN.sub(" ", text))).lower()
 
 
 def spoken_core(text: str, language: str) -> str:

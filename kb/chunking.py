@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from copilot.domain.ids import PassageId
 from copilot.domain.knowledge import Article, Passage
 
-CHUNKING_VERSION = 1
+CHUNKING_VERSION = 2
 MAX_PASSAGE_CHARS = {"zh": 240, "en": 640}
-"""A passage longer than this is split at a sentence end. About 150 tokens of the embedding model in either language."""
+"""A passage longer than this is split at a sentence end, a table between its rows; only a longer row is a longer passage. About 150
+tokens of the embedding model in either language."""
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t#]*$")
 _BLANK = re.compile(r"\n[ \t]*\n")
+_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_LONGEST_COLUMNS = 80
+_BETWEEN = " › "
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+|\.(?=\s)")
 
 
@@ -67,13 +71,19 @@ def _entry(article: Article, name: str, kind: str, section: str, text: str, dens
 
 
 def _body_spans(body: str, limit: int) -> Iterator[tuple[str, int, int]]:
-    """(section heading, start, end) of every passage of a Markdown body, in order; spans do not overlap."""
+    """(section, start, end) of every passage of a Markdown body, in order; spans do not overlap.
+
+    The section is the row of headings above; of a table that goes on from the passage before, also the names of its columns.
+    """
     for section, start, end in _sections(body):
         open_start = open_end = -1
-        for block_start, block_end in _blocks(body, start, end):
+        for block_start, block_end, is_table in _blocks(body, start, end):
             if open_start >= 0 and block_end - open_start > limit:
                 yield from _split(body, section, open_start, open_end, limit)
                 open_start = -1
+            if is_table and block_end - block_start > limit:
+                yield from _rows(body, section, block_start, block_end, limit)
+                continue
             if open_start < 0:
                 open_start = block_start
             open_end = block_end
@@ -82,24 +92,70 @@ def _body_spans(body: str, limit: int) -> Iterator[tuple[str, int, int]]:
 
 
 def _sections(body: str) -> Iterator[tuple[str, int, int]]:
-    heading, start, at = "", 0, 0
+    headings: list[tuple[int, str]] = []
+    start, at = 0, 0
     for line in body.splitlines(keepends=True):
         match = _HEADING.match(line.rstrip("\r\n"))
         if match:
-            yield heading, start, at
-            heading, start = match.group(2), at + len(line)
+            yield _BETWEEN.join(text for _, text in headings), start, at
+            level, start = len(match.group(1)), at + len(line)
+            headings = [*(above for above in headings if above[0] < level), (level, match.group(2))]
         at += len(line)
-    yield heading, start, at
+    yield _BETWEEN.join(text for _, text in headings), start, at
 
 
-def _blocks(body: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _blocks(body: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, whether it is a table) of what blank lines, or the edges of a table, part."""
     at = start
     for gap in [*_BLANK.finditer(body, start, end), None]:
         stop = gap.start() if gap is not None else end
-        trimmed = _trim(body, at, stop)
-        if trimmed is not None:
-            yield trimmed
+        for run_start, run_end, is_table in _runs(body, at, stop):
+            trimmed = _trim(body, run_start, run_end)
+            if trimmed is not None:
+                yield *trimmed, is_table
         at = gap.end() if gap is not None else end
+
+
+def _runs(body: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Text and tables by turns. A table is lines that begin with a bar, with the rule under the first."""
+    lines: list[tuple[int, int]] = []
+    at = start
+    for line in body[start:end].splitlines(keepends=True):
+        lines.append((at, at + len(line)))
+        at += len(line)
+    number, text_from = 0, start
+    while number < len(lines):
+        last = number
+        while last < len(lines) and body[slice(*lines[last])].lstrip().startswith("|"):
+            last += 1
+        if last - number >= 2 and _TABLE_RULE.match(body[slice(*lines[number + 1])].rstrip()):
+            if text_from < lines[number][0]:
+                yield text_from, lines[number][0], False
+            yield lines[number][0], lines[last - 1][1], True
+            text_from = lines[last - 1][1]
+        number = max(last, number + 1)
+    if text_from < end:
+        yield text_from, end, False
+
+
+def _rows(body: str, section: str, start: int, end: int, limit: int) -> Iterator[tuple[str, int, int]]:
+    """A table between its rows; never inside of one. Where it goes on, its columns are named in the section."""
+    columns = " | ".join(cell.strip() for cell in body[start:end].split("\n", 1)[0].strip().strip("|").split("|"))
+    continued = _BETWEEN.join(part for part in (section, columns[:_LONGEST_COLUMNS]) if part)
+    at = piece = start
+    for number, line in enumerate(body[start:end].splitlines(keepends=True)):
+        # The header and its rule stay with the first row.
+        if number > 2 and at + len(line.rstrip()) - piece > limit:
+            yield from _span(body, section if piece == start else continued, piece, at)
+            piece = at
+        at += len(line)
+    yield from _span(body, section if piece == start else continued, piece, end)
+
+
+def _span(body: str, section: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    trimmed = _trim(body, start, end)
+    if trimmed is not None:
+        yield section, *trimmed
 
 
 def _split(body: str, section: str, start: int, end: int, limit: int) -> Iterator[tuple[str, int, int]]:
@@ -107,13 +163,9 @@ def _split(body: str, section: str, start: int, end: int, limit: int) -> Iterato
         cut = start + limit
         for match in _SENTENCE_END.finditer(body, start, start + limit):
             cut = match.end()
-        trimmed = _trim(body, start, cut)
-        if trimmed is not None:
-            yield section, *trimmed
+        yield from _span(body, section, start, cut)
         start = cut
-    trimmed = _trim(body, start, end)
-    if trimmed is not None:
-        yield section, *trimmed
+    yield from _span(body, section, start, end)
 
 
 def _trim(body: str, start: int, end: int) -> tuple[int, int] | None:
