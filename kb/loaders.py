@@ -61,10 +61,11 @@ class _Faults:
             raise InvalidInput(f"Nothing was imported from {root}; correct {len(self.found)} fault(s) first:\n{shown}{more}")
 
 
-def load_articles(root: Path) -> list[Article]:
+def load_articles(root: Path, *, form: Literal["faq", "article"] | None = None, name: str = "") -> list[Article]:
     """Articles of a bank folder, or of one FAQ or Markdown file, sorted by id and language.
 
-    Raises InvalidInput listing every fault by file and entry; NotFound is not used: an empty folder is a fault too.
+    ``form`` and ``name`` say what one file holds and what it is called where its path does not. Raises InvalidInput listing every
+    fault by file and entry; NotFound is not used: an empty folder is a fault too.
     """
     faults = _Faults()
     if not root.exists():
@@ -72,8 +73,9 @@ def load_articles(root: Path) -> list[Article]:
     articles: list[Article] = []
     origin: dict[tuple[str, str], str] = {}
     for path in article_files(root):
-        source = path.relative_to(root).as_posix() if root.is_dir() else path.name
-        reader = _read_markdown if path.suffix == ".md" else _read_faq
+        source = path.relative_to(root).as_posix() if root.is_dir() else name or path.name
+        is_article = path.suffix == ".md" if form is None else form == "article"
+        reader = _read_markdown if is_article else _read_faq
         for where, article in reader(path, source, faults):
             key = (article.article_id, article.language)
             if key in origin:
