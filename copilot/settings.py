@@ -125,6 +125,9 @@ class KbSettings(_Section):
         le=1,
         description="Below this nothing is suggested, whatever the knowledge base's own bar (0.5, or as `kb tune` fitted it).",
     )
+    import_mb: int = Field(
+        200, ge=1, le=10_000, description="Largest upload of an import, in MiB; what it unpacks to may be five times as much."
+    )
 
 
 class MediaSettings(_Section):

@@ -11,6 +11,7 @@ from copilot.domain.errors import InvalidInput
 from copilot.domain.ports.knowledge import ArticleStore
 from kb import packs
 from kb.loaders import article_files, load_articles
+from kb.reading.text import front_matter
 
 _ANY_LANGUAGE = "*"
 """Packs hold both languages in one file."""
@@ -45,6 +46,32 @@ def import_path(path: Path, articles: ArticleStore, progress: Callable[[str], No
     changed = articles.upsert(found) if found else 0
     say(f"{changed} articles and {sum(changed_packs.values())} packs changed")
     return ImportReport(articles=len(found), changed=changed, packs=changed_packs)
+
+
+def is_bank(path: Path) -> bool:
+    """True for what is in Pangting's own formats: a folder with packs, ``faq/*.yaml`` or ``articles/*.md``; a YAML file, an article."""
+    if path.is_dir():
+        own = [path / f"{name}.yaml" for name in packs.LISTS]
+        return any(file.is_file() for file in own) or any(file.suffix != ".md" or _is_article(file) for file in article_files(path))
+    return path.suffix in {".yaml", ".yml"} or (path.suffix == ".md" and _is_article(path))
+
+
+def _is_article(path: Path) -> bool:
+    try:
+        front = front_matter(path.read_bytes())
+    except OSError:
+        return False
+    return front is not None and "id" in front
+
+
+def preview_path(path: Path, articles: ArticleStore) -> ImportReport:
+    """What ``import_path`` would do, without storing anything. Raises InvalidInput as it does."""
+    texts = _read_packs(path)
+    one_pack = path.is_file() and bool(texts)
+    found = [] if one_pack or (texts and not article_files(path)) else load_articles(path)
+    stored = {name: articles.pack(name) for name in texts}
+    changed_packs = {name: known is None or known[1] != texts[name] for name, known in stored.items()}
+    return ImportReport(articles=len(found), changed=articles.changes(found), packs=changed_packs)
 
 
 def report_json(report: ImportReport) -> dict[str, Any]:

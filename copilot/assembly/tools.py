@@ -16,6 +16,7 @@ from copilot.domain.transcript import TranscriptFinal
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
+    from copilot.domain.imports import ImportFile, ImportOptions
     from copilot.store.store import Store
 
 Json = dict[str, Any]
@@ -27,6 +28,7 @@ class KnowledgeDesk:
 
     def __init__(self, settings: Settings, store: Store, say: Callable[[str], None]) -> None:
         self._org_id = OrgId(settings.org)
+        self._store = store
         self._articles = store.articles(self._org_id)
         self._settings = settings
         self._embedder = engines.open_embedder(settings, threads=os.cpu_count() or 1)
@@ -34,19 +36,56 @@ class KnowledgeDesk:
         self._clock = engines.system_clock()
         self._say = say
 
-    def import_path(self, path: Path, progress: Progress) -> Json:
-        """Imports into the store and brings the index up to date; a running server that owns the index does that itself."""
-        from kb.importing import import_path, report_json
+    def import_paths(
+        self, paths: Sequence[Path], options: ImportOptions, *, dry_run: bool, told: Callable[[ImportFile], None], progress: Progress
+    ) -> Json:
+        """Imports into the store and brings the index up to date; a running server that owns the index does that itself.
 
-        report = import_path(path, self._articles, lambda text: progress(0, 0, text))
-        result = report_json(report)
+        Bank folders (packs, FAQ YAML) go in as they say; everything else as ``options`` say. ``dry_run``: nothing is stored.
+        """
+        from kb.importing import is_bank
+
+        bank = [path for path in paths if is_bank(path)]
+        report = self._import_bank(bank, dry_run, progress)
+        rest = [path for path in paths if path not in bank]
+        if rest:
+            _add(report, self._import_files(rest, options, dry_run, told))
+        if dry_run:
+            return report
         self._refresh(lambda done, total: progress(done, total, "index"))
         pack = self._articles.pack("intents")
-        if pack is not None:
+        if pack is not None and bank:
             # The vectors of the exemplars are remembered, so that the server does not wait for them when it starts.
             progress(0, 0, "intents")
             engines.open_intents(self._settings, pack[1], self._articles.published(), self._embedder)
-        return {**result, "passages": self._knowledge.state().passages}
+        return {**report, "passages": self._knowledge.state().passages}
+
+    def _import_bank(self, paths: Sequence[Path], dry_run: bool, progress: Progress) -> Json:
+        from kb.importing import import_path, preview_path, report_json
+
+        report: Json = {"articles": 0, "changed": 0, "held": 0, "packs": {}, "files": [], "removed": [], "dry_run": dry_run}
+        for path in paths:
+            found = preview_path(path, self._articles) if dry_run else import_path(path, self._articles, lambda text: progress(0, 0, text))
+            part = report_json(found)
+            report["articles"] += part["articles"]
+            report["changed"] += part["changed"]
+            report["packs"] |= part["packs"]
+        return report
+
+    def _import_files(self, paths: Sequence[Path], options: ImportOptions, dry_run: bool, told: Callable[[ImportFile], None]) -> Json:
+        from copilot.assembly.imports import CommandImport, settle_lost
+        from copilot.codec import to_json
+
+        work = CommandImport(self._settings, self._store)
+        settle_lost(self._store, self._settings)
+        removed: tuple[str, ...] = ()
+        if dry_run:
+            files = work.preview(paths, options, told)
+        else:
+            run, files = work.run(paths, options, told)
+            removed = run.removed
+        shown = ("source", "kind", "state", "fault", "detail", "message", "notes", "counts")
+        return {"files": [{name: to_json(file)[name] for name in shown} for file in files], "removed": list(removed)}
 
     def _refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
         try:
@@ -100,6 +139,15 @@ class KnowledgeDesk:
             self._articles.put_pack(PACK, "*", ranking_text(ranking))
             self._knowledge.take_ranking(self._articles)
         return tuning_json(ranking, reports, kept=keep and bool(reports))
+
+
+def _add(report: Json, files: Json) -> None:
+    """The files of an import in the report of the command."""
+    report |= files
+    counts = [file["counts"] for file in files["files"]]
+    report["articles"] += sum(count[name] for count in counts for name in ("new", "changed", "unchanged", "held"))
+    report["changed"] += sum(count[name] for count in counts for name in ("new", "changed"))
+    report["held"] += sum(count["held"] for count in counts)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 
 from copilot.cli.evaluations import evaluation_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
+from copilot.cli.kb_import import import_
 from copilot.cli.output import Json, print_json, settings_of
 
 if TYPE_CHECKING:
@@ -20,36 +21,7 @@ app = typer.Typer(help="The knowledge base.", no_args_is_help=True)
 TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many articles, 1 to 50.")]
 
 
-@app.command("import")
-def import_(
-    context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A folder (or file) of FAQ YAML, Markdown articles and bank packs.")],
-    json_: Json = False,
-) -> None:
-    """Import articles and packs. Importing the same again changes nothing; a faulty file is named and nothing of it is taken."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from copilot.assembly import open_knowledge
-
-    existing(path, folder=True)
-    console = Console(stderr=True)
-    quiet = json_ or not console.is_terminal
-    with open_knowledge(settings_of(context), console.print) as desk, Progress(console=console, disable=quiet, transient=True) as bar:
-        task = bar.add_task("import", total=None)
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        report = desk.import_path(path, show)
-    if json_:
-        print_json(report)
-    else:
-        packs = ", ".join(name for name, changed in report["packs"].items() if changed) or "none"
-        typer.echo(
-            f"{report['articles']} articles read, {report['changed']} changed; packs changed: {packs}; "
-            f"{report['passages']} passages in the index."
-        )
+app.command("import")(import_)
 
 
 @app.command()

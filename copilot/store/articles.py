@@ -62,6 +62,13 @@ class SqlArticles:
                 set_watermark(connection, self._org_id, mark + changed)
         return changed
 
+    def changes(self, articles: Sequence[Article]) -> int:
+        """How many ``upsert`` would store."""
+        with self._database.read() as connection:
+            newest = self._newest_hashes(connection)
+        never = (0, frozenset[str]())
+        return sum(content_sha256(article) not in newest.get((article.article_id, article.language), never)[1] for article in articles)
+
     def today(self) -> date:
         """The calendar day that decides about validity."""
         return self._clock.now().astimezone().date()

@@ -60,6 +60,13 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
         ),
         **_all("reason origin", "sensitive"),  # an origin quotes a call
     },
+    "imports": _all(
+        "org_id run_id state actor node name options inputs collections removed created_at started_at finished_at cancel_requested",
+        "internal",
+    ),
+    "import_files": _all("org_id run_id number source path state body", "internal"),
+    "import_sources": _all("org_id source sha256 state run_id imported_at removed", "internal"),
+    "import_articles": _all("org_id source article_id language sha256 revision", "internal"),
     "packs": _all("org_id name version language sha256 body created_at", "internal"),
     "kv": _all("org_id key value", "internal"),
 }

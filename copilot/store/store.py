@@ -15,6 +15,7 @@ from copilot.store.audit import SqlAudit
 from copilot.store.calls import SqlCalls
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
+from copilot.store.imports import ImportQueue, SqlImports
 from copilot.store.jobs import SqlJobs
 from copilot.store.journal import SqlJournal
 from copilot.store.keyring import CallCipher, KeyRing
@@ -43,10 +44,15 @@ class Store:
         self.jobs = SqlJobs(database, clock)
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
+        self.import_queue = ImportQueue(database)
         self.signin = SqlSignIn(database, clock, passwords)
         self.notes = SqlNotes(database, keyring, clock)
         self.wrap_up = SqlWrapUp(database, keyring, clock, doorbell)
         self.preferences = SqlPreferences(database, clock)
+
+    def imports(self, org_id: OrgId) -> SqlImports:
+        """The imports of knowledge files of one organisation."""
+        return SqlImports(self.database, self._clock, org_id)
 
     def articles(self, org_id: OrgId) -> SqlArticles:
         """The articles and packs of one organisation."""

@@ -28,6 +28,10 @@ class MemoryArticles:
     def today(self) -> date:
         return date(2026, 3, 1)
 
+    def changes(self, articles: Sequence[Article]) -> int:
+        known = {key: replace(article, version=1) for key, article in self._articles.items()}
+        return sum(known.get((article.article_id, article.language)) != replace(article, version=1) for article in articles)
+
     def published(self, day: date | None = None) -> Sequence[Article]:
         return [article for article in self._articles.values() if article.state == "published"]
 

@@ -59,6 +59,10 @@ class ArticleStore(Protocol):
         """The calendar day that decides about validity."""
         ...
 
+    def changes(self, articles: Sequence[Article]) -> int:
+        """How many ``upsert`` would store."""
+        ...
+
     def published(self, day: date | None = None) -> Sequence[Article]:
         """The version of every article that is in force on ``day`` (None: today); what has ended among them, by ``valid_to``."""
         ...
