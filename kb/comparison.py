@@ -1,7 +1,7 @@
 """Two questions with their answers: the same need or not, and if so, do the answers agree? Pure; vectors come from the caller.
 
-A need is the same when the questions (or one with its answer) are near in meaning, ask about the same aspect, and use no words that tell
-needs apart (信用卡, 借记卡). Answers to one need disagree when an amount, rate, duration or date of the same unit differs, or one denies what
+A need is the same when the questions are near in meaning, ask about the same aspect, and use no words that tell needs apart
+(信用卡, 借记卡). Answers to one need disagree when an amount, rate, duration or date of the same unit differs, or one denies what
 the other claims. ``kb/wordings.yaml`` holds the words; docs/explanation/article-checks.md tells how well it works.
 """
 

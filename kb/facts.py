@@ -1,4 +1,4 @@
-"""What an answer claims that can be compared: amounts, rates, durations, counts, dates, and claims such as "is free" or "is possible". Pure."""
+"""What an answer claims that can be compared: amounts, rates, durations, counts, and claims such as "is free" or "is possible". Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 from kb.wordings import wordings
 
-_DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_DIGITS = {char: number for number, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _SMALL = {"十": 10, "百": 100, "千": 1000}
 _NUMBER_ZH = r"(?:\d+(?:,\d{3})*(?:\.\d+)?[万亿千百]?|[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?)"
-_WORDS_EN = {
-    word: number
-    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
-} | {"twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100, "once": 1, "twice": 2}  # fmt: skip
+_COUNT_EN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_WORDS_EN = {word: number for number, word in enumerate(_COUNT_EN)} | {
+    "twenty": 20,
+    "thirty": 30,
+    "fifty": 50,
+    "hundred": 100,
+    "once": 1,
+    "twice": 2,
+}
 _NUMBER_EN = r"(?:\d+(?:,\d{3})*(?:\.\d+)?|\b(?:" + "|".join(_WORDS_EN) + r")\b)"
 _PART_OF = {"百分之": 0.01, "千分之": 0.001, "万分之": 0.0001}
 
@@ -109,7 +114,7 @@ def _chinese(text: str) -> list[Quantity]:
     for match in re.finditer(r"(?:周|星期|礼拜)([一二三四五六日天])", text):
         found.append(_quantity("weekday", min(7.0, "一二三四五六日天".index(match.group(1)) + 1), match))
     for unit, pattern, scale in _UNITS_ZH:
-        for match in re.finditer(rf"(?<![\d.,])({_NUMBER_ZH})\s*(?:{pattern})", text):
+        for match in re.finditer(rf"(?<![\d.])(?<!\d,)({_NUMBER_ZH})\s*(?:{pattern})", text):
             if all(match.end() <= other.start or match.start() >= other.end for other in found):
                 found.append(_quantity(unit, _chinese_number(match.group(1)) * scale, match))
     return found

@@ -9,7 +9,23 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from copilot.api import assets, audio, auth, calls, embed, feed_ws, health, jobs, kb, microphone, preferences, problems, telephony, wrapup
+from copilot.api import (
+    articles,
+    assets,
+    audio,
+    auth,
+    calls,
+    embed,
+    feed_ws,
+    health,
+    jobs,
+    kb,
+    microphone,
+    preferences,
+    problems,
+    telephony,
+    wrapup,
+)
 from copilot.api.context import ApiContext
 
 _MAX_BODY = 1_000_000
@@ -79,6 +95,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(jobs.router(context))
     api.include_router(audio.router(context))
     api.include_router(kb.router(context))
+    api.include_router(articles.router(context))
     api.include_router(telephony.router(context))
     api.include_router(microphone.router(context))
     api.include_router(health.status_router(context))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from copilot.domain.article_checks import Finding
 from copilot.domain.clock import Clock
 from copilot.domain.ids import CallId, OrgId
+from copilot.domain.knowledge import Article, Passage
+from copilot.domain.knowledge_use import GapReport, UseReport
 from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
+from copilot.store.article_desk import SqlArticleDesk
+from copilot.store.article_list import SqlArticleList
 from copilot.store.calls import SqlCalls
 from copilot.store.jobs import SqlJobs
 from copilot.store.notes import SqlNotes, SqlPreferences
@@ -73,6 +78,29 @@ class PageCalls:
     """Websocket address of the raw protocol; empty when pages cannot call."""
 
 
+class Editing(Protocol):
+    """What the knowledge console works with. Blocking and thread-safe."""
+
+    desk: SqlArticleDesk
+    listing: SqlArticleList
+
+    def findings(self, article: Article) -> tuple[Finding, ...]:
+        """What the machine finds in a text, saved or not."""
+        ...
+
+    def passages(self, article: Article) -> tuple[Passage, ...]:
+        """What the index would hold of it."""
+        ...
+
+    def weights(self, language: str) -> Mapping[str, float]:
+        """Field → weight in a search's score."""
+        ...
+
+    def use(self, days: int) -> UseReport: ...
+
+    def gaps(self, days: int) -> GapReport: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
@@ -94,6 +122,7 @@ class ApiContext:
     jobs_changed: Callable[[], None]
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
+    editing: Callable[[OrgId], Editing]
     status: Callable[[], Json]
     telephony: Any
     page_calls: Callable[[str], PageCalls]

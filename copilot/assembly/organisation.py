@@ -6,8 +6,8 @@ import asyncio
 import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date
-from typing import TYPE_CHECKING
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -18,6 +18,9 @@ from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from copilot.domain.knowledge import Article
     from copilot.domain.ports.knowledge import ArticleStore, Embedder, IntentClassifier
     from copilot.live.desk import BankRules
@@ -38,6 +41,7 @@ class Organisation:
         self.knowledge: KnowledgeBase = engines.open_knowledge_base(settings, org_id, embedder)
         self._settings = settings
         self._embedder = embedder
+        self._remembering = engines.remembering(settings, embedder)
         self._rules = RulesCache(articles)
         self._intents: IntentClassifier | None = None
         self._watermark = -1
@@ -67,6 +71,13 @@ class Organisation:
             self._rules.current()
             self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)
+
+    def now(self) -> datetime:
+        return engines.system_clock().now()
+
+    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> npt.NDArray[np.float32]:
+        """``[len(texts), dimension]`` of the bank's own texts, unit rows; remembered beside the models."""
+        return self._remembering.embed(texts, kind)
 
     def rules(self) -> BankRules:
         return self._rules.current()

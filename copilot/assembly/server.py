@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,7 @@ import structlog
 
 from copilot import __version__
 from copilot.assembly import engines
+from copilot.assembly.editing import Editing
 from copilot.assembly.erasure import Erasure
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
@@ -75,6 +77,8 @@ class Server:
         self._executor = ThreadPoolExecutor(max_workers=max(2, (os.cpu_count() or 2)), thread_name_prefix="lookup")
         self._organisations: dict[str, Organisation] = {}
         self._opening = asyncio.Lock()
+        self._editors: dict[str, Editing] = {}
+        self._editing_lock = threading.Lock()
         self._desk: LiveDesk | None = None
         self._dispatcher: Dispatcher | None = None
         self._after: AfterCall | None = None
@@ -361,6 +365,7 @@ class Server:
             jobs_changed=self._jobs_changed,
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
+            editing=self._editing,
             status=self.status,
             telephony=self._telephone_systems,
             page_calls=lambda host: page_calls(self.settings, self.telephony_port, host),
@@ -380,6 +385,13 @@ class Server:
         if found is None:
             raise ConfigError(f"Organisation {org_id} is not served by this node.")
         return found
+
+    def _editing(self, org_id: OrgId) -> Editing:
+        """Called from worker threads."""
+        with self._editing_lock:
+            if org_id not in self._editors:
+                self._editors[org_id] = Editing(self.store, self._known(org_id))
+            return self._editors[org_id]
 
     def _rerun(self, org_id: OrgId, call_id: CallId, kind: str) -> None:
         self.store.outbox.rerun(org_id, call_id, kind)  # type: ignore[arg-type]  # the route has checked it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import cast
 
@@ -110,6 +110,12 @@ class SqlCalls:
         query = sa.select(t.calls.c.org_id, t.calls.c.call_id).where(t.calls.c.owner == owner, t.calls.c.phase == "live")
         with self._database.read() as connection:
             return [(OrgId(row.org_id), CallId(row.call_id)) for row in connection.execute(query.order_by(t.calls.c.started_at))]
+
+    def readable(self, org_id: OrgId, call_ids: Collection[CallId]) -> frozenset[str]:
+        """Those of ``call_ids`` whose contents can still be read: the others were erased."""
+        query = sa.select(t.call_keys.c.call_id).where(t.call_keys.c.org_id == org_id, t.call_keys.c.call_id.in_(sorted(call_ids)))
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def unerased_before(self, before: datetime, limit: int) -> list[tuple[OrgId, CallId]]:
         """Ended calls that began before ``before`` and still have their key, oldest first."""
