@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +22,23 @@ def article_key(article: Article) -> str:
 def content_hash(article: Article) -> str:
     """Changes with anything in the article."""
     return hashlib.sha256(json.dumps(asdict(article), sort_keys=True, default=str, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+class Digests:
+    """Content hashes of articles, reckoned once for as long as the same object is given. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Article, str]] = {}
+
+    def of(self, articles: Sequence[Article]) -> dict[str, str]:
+        """Article key → its hash, of these articles; others are forgotten."""
+        known: dict[str, tuple[Article, str]] = {}
+        for article in articles:
+            key = article_key(article)
+            held = self._known.get(key)
+            known[key] = held if held is not None and held[0] is article else (article, content_hash(article))
+        self._known = known
+        return {key: digest for key, (_, digest) in known.items()}
 
 
 def stale_reason(meta: Mapping[str, Any], layout: int, embedder: Embedder) -> str:

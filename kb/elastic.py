@@ -1,26 +1,32 @@
 """The Elasticsearch engine: BM25 over terms that we segment, and ``dense_vector`` kNN. Fusion stays ours, so no licensed feature is used.
 
 One index per build behind an alias. Refreshing is ours too: a change becomes visible when it is complete. A document of kind ``meta`` in
-the index holds what the index was built with and the content hash of every article.
+the index holds what the index was built with and the content hash of every article, and, while an edit is being written, which articles it
+touches: what a killed process left half done is done again.
+
+Several nodes share an index, so none owns it: who writes takes a lease on it (``kb.elastic_lease``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError, TransportError
-from elasticsearch.helpers import BulkIndexError, bulk
+from elasticsearch import ConflictError, Elasticsearch, NotFoundError
+from elasticsearch.helpers import bulk
 
-from copilot.domain.errors import ConfigError, Conflict, CopilotError, EngineError
-from copilot.domain.knowledge import Article, Passage
+from copilot.domain.errors import ConfigError, Conflict, EngineError
+from copilot.domain.knowledge import EVERYTHING, Article, Passage, Scope
 from copilot.domain.ports.knowledge import Embedder
 from kb.analysis import ANALYSIS_VERSION, Terms, analyse
 from kb.chunking import CHUNKING_VERSION, entries
-from kb.digests import article_key, content_hash, stale_reason
+from kb.digests import Digests, article_key, stale_reason
+from kb.elastic_lease import Lease, elastic_errors, elastic_reason
 from kb.engine import Candidates, IndexState, Progress, SyncReport, Vector
+from kb.scopes import scope_words, wanted_words
 
 _FIELDS = ("words", "bigrams", "pinyin")
 _META_ID = "meta"
@@ -35,7 +41,7 @@ _STATE_FIELDS = [
 ]
 _EMBED_BATCH = 64
 _TIMEOUT_S = 30.0
-_FORMAT = 1
+_FORMAT = 2
 
 
 class ElasticEngine:
@@ -48,9 +54,24 @@ class ElasticEngine:
         self._alias = alias
         self._embedder = embedder
         self._client = Elasticsearch(url, basic_auth=basic_auth, request_timeout=_TIMEOUT_S, retry_on_timeout=False, max_retries=1)
+        self._lease = Lease(self._client, f"{alias}-lease")
+        self._digests = Digests()
+
+    def own(self) -> None:
+        """Nothing to do: nodes share the index and take turns."""
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        with elastic_errors():
+            self._lease.take()
+        try:
+            yield
+        finally:
+            with elastic_errors():
+                self._lease.give_back()
 
     def state(self) -> IndexState:
-        with _errors():
+        with elastic_errors():
             meta = self._meta()
         if meta is None:
             return IndexState(watermark=0, articles=0, passages=0, embedder=self._embedder.identity, stale="the index is empty")
@@ -63,22 +84,27 @@ class ElasticEngine:
             stale=self._stale(state),
         )
 
+    def contents(self) -> Mapping[str, str]:
+        with elastic_errors():
+            meta = self._meta()
+        return {} if meta is None else dict(_settled(meta["state"]))
+
     def sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
-        with _errors():
+        with self.writing(), elastic_errors():
             return self._sync(articles, watermark, progress, rebuild)
 
-    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int) -> Candidates:
+    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int, scope: Scope = EVERYTHING) -> Candidates:
         searches: list[dict[str, Any]] = [{"query": {"term": {"kind": "meta"}}, "size": 1, "_source": _STATE_FIELDS}]
-        wanted = {"term": {"language": language}}
+        wanted = [{"term": {"language": language}}, *({"terms": {"scope": group}} for group in wanted_words(scope))]
         nearest = {"field": "vector", "query_vector": vector.tolist(), "k": limit, "num_candidates": max(2 * limit, 200), "filter": wanted}
         searches.append({"knn": nearest, "size": limit, "_source": ["passage"]})
         asked = [field for field in _FIELDS if getattr(terms, field)]
         for field in asked:
             text = " ".join(dict.fromkeys(getattr(terms, field)))
-            query = {"bool": {"must": [{"match": {field: {"query": text}}}], "filter": [wanted]}}
+            query = {"bool": {"must": [{"match": {field: {"query": text}}}], "filter": wanted}}
             searches.append({"query": query, "size": limit, "_source": ["passage"]})
         body = [line for search in searches for line in ({}, search)]
-        with _errors():
+        with elastic_errors():
             try:
                 answers = self._client.msearch(index=self._alias, searches=body)["responses"]
             except NotFoundError:
@@ -94,7 +120,7 @@ class ElasticEngine:
                 )
             for answer in answers:
                 if "error" in answer:
-                    raise EngineError(f"Elasticsearch refused a search ({_reason(answer['error'])}).", retryable=True)
+                    raise EngineError(f"Elasticsearch refused a search ({elastic_reason(answer['error'])}).", retryable=True)
         if not meta:
             return Candidates(scores={}, passages={})
         scores: dict[str, dict[str, float]] = {name: {} for name in ("dense", *_FIELDS)}
@@ -108,9 +134,10 @@ class ElasticEngine:
 
     def drop(self) -> None:
         """Deletes everything this engine keeps on the cluster."""
-        with _errors():
+        with elastic_errors():
             for index in self._indices():
                 self._client.indices.delete(index=index)
+            self._lease.drop()
 
     def close(self) -> None:
         self._client.close()
@@ -118,23 +145,16 @@ class ElasticEngine:
     def _sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None, rebuild: bool) -> SyncReport:
         meta = self._meta()
         why = "asked for" if rebuild else ("" if meta is None else self._stale(meta["state"]))
-        known: Mapping[str, str] = {} if meta is None or why else meta["state"]["articles"]
-        wanted = {article_key(article): (article, content_hash(article)) for article in articles}
-        changed = {key: article for key, (article, digest) in wanted.items() if known.get(key) != digest}
-        gone = [key for key in known if key not in wanted]
-        unchanged = len(wanted) - len(changed)
+        known: Mapping[str, str] = {} if meta is None or why else _settled(meta["state"])
+        digests = self._digests.of(articles)
+        changed = [article for article in articles if known.get(article_key(article)) != digests[article_key(article)]]
+        left = {} if meta is None or why else meta["state"].get("pending", ())
+        gone = sorted(({*known} | {*left}) - {*digests})
+        unchanged = len(digests) - len(changed)
         if meta is not None and not why and not changed and not gone and int(meta["state"]["watermark"]) == watermark:
             return SyncReport(unchanged=unchanged, passages=int(meta["state"]["passages"]))
         fresh = meta is None or bool(why)
         index = self._create() if fresh else str(meta["index"]) if meta else ""
-        if not fresh and (changed or gone):
-            # First make visible what an interrupted run may have left, so that it is found and removed.
-            self._client.indices.refresh(index=index)
-            for batch in _batches([*changed, *gone], 500):
-                self._client.delete_by_query(index=index, query={"terms": {"article": batch}}, conflicts="proceed")
-        written, _ = bulk(self._client, self._documents(index, list(changed.values()), progress), chunk_size=200, refresh=False)
-        self._client.indices.refresh(index=index)
-        passages = int(self._client.count(index=index, query={"term": {"kind": "passage"}})["count"])
         state = {
             "format": _FORMAT,
             "embedder": self._embedder.identity,
@@ -142,20 +162,34 @@ class ElasticEngine:
             "analysis": ANALYSIS_VERSION,
             "chunking": CHUNKING_VERSION,
             "watermark": watermark,
-            "passages": passages,
-            "articles": {key: digest for key, (_, digest) in wanted.items()},
         }
-        expected = {} if fresh or meta is None else {"if_seq_no": meta["seq_no"], "if_primary_term": meta["primary_term"]}
-        try:
-            self._client.index(index=index, id=_META_ID, document={"kind": "meta", "state": state}, refresh=True, **expected)
-        except ConflictError as error:
-            raise Conflict(f"Another process wrote the index {self._alias} meanwhile; run it again.") from error
+        if meta is not None and not fresh:
+            touched = [*map(article_key, changed), *gone]
+            self._put_meta(index, {**meta["state"], "pending": touched}, meta)
+            # First make visible what an interrupted run may have left, so that it is found and removed.
+            self._client.indices.refresh(index=index)
+            for batch in _batches(touched, 500):
+                self._client.delete_by_query(index=index, query={"terms": {"article": batch}}, conflicts="proceed")
+        written, _ = bulk(self._client, self._documents(index, changed, progress), chunk_size=200, refresh=False)
+        self._client.indices.refresh(index=index)
+        passages = int(self._client.count(index=index, query={"term": {"kind": "passage"}})["count"])
+        self._lease.keep()
+        self._put_meta(index, {**state, "passages": passages, "articles": digests, "pending": []}, None)
         if fresh:
             self._point_at(index)
         return SyncReport(added=len(changed), removed=len(gone), unchanged=unchanged, rebuilt=why, passages=passages, written=int(written))
 
+    def _put_meta(self, index: str, state: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
+        """``before``: what it must still be. Raises Conflict if it is not."""
+        expected = {} if before is None else {"if_seq_no": before["seq_no"], "if_primary_term": before["primary_term"]}
+        try:
+            self._client.index(index=index, id=_META_ID, document={"kind": "meta", "state": state}, refresh=True, **expected)
+        except ConflictError as error:
+            raise Conflict(f"Another process wrote the index {self._alias} meanwhile; run it again.") from error
+
     def _documents(self, index: str, articles: Sequence[Article], progress: Progress | None) -> Iterator[dict[str, Any]]:
         found = [entry for article in articles for entry in entries(article)]
+        scopes = {article.article_id: scope_words(article) for article in articles}
         for at in range(0, len(found), _EMBED_BATCH):
             part = found[at : at + _EMBED_BATCH]
             vectors = self._embedder.embed([entry.dense for entry in part], "passage")
@@ -166,10 +200,12 @@ class ElasticEngine:
                     "kind": "passage",
                     "language": entry.passage.language,
                     "article": f"{entry.passage.article_id}:{entry.passage.language}",
+                    "scope": scopes[entry.passage.article_id],
                     "passage": asdict(entry.passage),
                     "vector": vector.tolist(),
                 }
                 yield {"_op_type": "index", "_index": index, "_id": entry.passage.passage_id, "_source": source}
+            self._lease.keep()
             if progress is not None:
                 progress(min(at + _EMBED_BATCH, len(found)), len(found))
 
@@ -195,6 +231,7 @@ class ElasticEngine:
             "kind": {"type": "keyword"},
             "language": {"type": "keyword"},
             "article": {"type": "keyword"},
+            "scope": {"type": "keyword"},
             "passage": {"type": "object", "enabled": False},
             "state": {"type": "object", "enabled": False},
             "vector": vector,
@@ -245,27 +282,10 @@ def open_elastic_engine(url: str, org_id: str, embedder: Embedder) -> ElasticEng
     return ElasticEngine(f"{scheme}://{host}:{port}", name, embedder, basic_auth=auth)
 
 
-class _errors:  # noqa: N801 - reads as a word: with _errors():
-    """Turns the client's errors into ours."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, CopilotError):
-            return
-        if isinstance(error, BulkIndexError):
-            raise EngineError(f"Elasticsearch refused {len(error.errors)} passages; see its log.", retryable=True) from error
-        if isinstance(error, ApiError):
-            raise EngineError(f"Elasticsearch answered {error.status_code} ({_reason(error.body)}).", retryable=True) from error
-        if isinstance(error, TransportError):
-            raise EngineError(f"Elasticsearch cannot be reached ({type(error).__name__}); check kb.url.", retryable=True) from error
-
-
-def _reason(body: Any) -> str:
-    """The server's reason, without the query: a query is customer speech."""
-    error = body.get("error", body) if isinstance(body, Mapping) else body
-    return str(error.get("type", "unknown")) if isinstance(error, Mapping) else "unknown"
+def _settled(state: Mapping[str, Any]) -> Mapping[str, str]:
+    """The articles that are in the index whole: without those that an interrupted edit touched."""
+    pending = set(state.get("pending", ()))
+    return {key: digest for key, digest in state["articles"].items() if key not in pending}
 
 
 def _batches(items: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -1,11 +1,12 @@
-"""The embedded engine: tantivy for terms, usearch for vectors (f16), on local disk.
+"""The embedded engine: tantivy for terms, vectors of our own beside usearch's graph, on local disk.
 
-Every change makes a new generation directory (segments are hard-linked, they never change) and then moves one pointer file, so a crash or a
-reader never meets a half-written index. The articles in the store are the truth; this can be deleted at any time.
+Every change makes a new generation directory (what did not change is hard-linked) and then moves one pointer file, so a crash or a reader
+never meets a half-written index. The articles in the store are the truth; this can be deleted at any time.
 
     <dir>/current              name of the generation in use
-    <dir>/gen-000007/meta.json embedder, dimension, versions, watermark, content hash per article
-    <dir>/gen-000007/zh/       terms/ (tantivy)  vectors.usearch  passages.json
+    <dir>/writer.lock          held by the one process that may write; writer.json says which
+    <dir>/gen-000007/meta.json embedder, dimension, versions, watermark, content hash and scope per article
+    <dir>/gen-000007/zh/       one language, see kb.shelf
 """
 
 from __future__ import annotations
@@ -13,63 +14,84 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-# usearch puts its kernels into the global symbol table, and onnxruntime (voice activity) crashes the process when it is loaded after that.
-import onnxruntime  # noqa: F401  # isort: skip  # must stay before usearch
-import tantivy
 from filelock import FileLock, Timeout
-from usearch.index import Index as VectorIndex
 
 from copilot.domain.errors import Conflict, EngineError
-from copilot.domain.knowledge import Article, Passage
+from copilot.domain.knowledge import EVERYTHING, Article, Passage, Scope
 from copilot.domain.ports.knowledge import Embedder
-from kb.analysis import ANALYSIS_VERSION, Terms, analyse
+from kb.analysis import ANALYSIS_VERSION, Terms
 from kb.chunking import CHUNKING_VERSION, Entry, entries
-from kb.digests import article_key, content_hash, stale_reason
+from kb.digests import Digests, article_key, stale_reason
 from kb.engine import Candidates, IndexState, Progress, SyncReport, Vector
+from kb.scopes import in_scope, scope_words, wanted_words
+from kb.shelf import FIELDS, Mask, Shelf, Written, load_shelf, write_shelf
+from kb.shelf_files import link_shelf
 
-_FORMAT = 1
-_FIELDS = ("words", "bigrams", "pinyin")
-_HEAP = 32 << 20
+_FORMAT = 2
 _LOCK_WAIT_S = 10.0
-_FLAT_LIMIT = 4096
-"""Up to this many vectors the search is exact: a scan is as fast as the graph, and forgets nothing."""
+_MASKS = 256
+"""Different filters remembered for a generation."""
+
+_READS = 3
+"""Another process may move the pointer and remove what it pointed at while this one opens it."""
 
 
-@dataclass(slots=True)
-class _Shelf:
-    """One language of a generation."""
-
-    terms: tantivy.Index
-    vectors: VectorIndex
-    passages: dict[int, Passage]
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Generation:
     path: Path
-    meta: dict[str, Any]
-    shelves: dict[str, _Shelf]
+    meta: Mapping[str, Any]
+    shelves: Mapping[str, Shelf]
+    masks: dict[tuple[str, Scope], Mask] = field(default_factory=dict)
+    """What ``_allowed`` has found before."""
 
 
 class EmbeddedEngine:
-    """An index in a directory. Thread-safe for searching; writers, also of other processes, wait for each other.
+    """An index in a directory. Thread-safe. One process writes it at a time; any number read it.
 
-    ``embedder`` embeds passages when the index is written (give one that remembers). The directory is made on the first ``sync``.
+    ``embedder`` embeds passages when the index is written (give one that remembers). ``threads``: cores for the graph of a large index.
+    The directory is made by the first writing.
     """
 
-    def __init__(self, directory: Path, embedder: Embedder) -> None:
+    def __init__(self, directory: Path, embedder: Embedder, *, threads: int = 1) -> None:
         self._root = directory
         self._embedder = embedder
+        self._threads = threads
         self._swap = threading.Lock()
+        self._writing = threading.RLock()
+        self._lock = FileLock(directory / "writer.lock", thread_local=False)
+        self._owned = False
+        self._closing = threading.Event()
+        self._digests = Digests()
         self._generation = self._load_current()
+
+    def own(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._writing:
+            if not self._owned:
+                self._acquire()
+                self._owned = True
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        with self._writing:
+            if self._owned:
+                yield
+                return
+            self._root.mkdir(parents=True, exist_ok=True)
+            self.own()
+            try:
+                yield
+            finally:
+                self._release()
 
     def state(self) -> IndexState:
         generation = self._fresh()
@@ -83,19 +105,15 @@ class EmbeddedEngine:
             stale=self._stale(generation),
         )
 
-    def sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
-        self._root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._root / "writer.lock")
-        try:
-            lock.acquire(timeout=_LOCK_WAIT_S)
-        except Timeout as error:
-            raise Conflict(f"Another process is writing the index {self._root}; try again when it is done.") from error
-        try:
-            return self._sync(articles, watermark, progress, rebuild)
-        finally:
-            lock.release()
+    def contents(self) -> Mapping[str, str]:
+        generation = self._fresh()
+        return {} if generation is None else dict(generation.meta["articles"])
 
-    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int) -> Candidates:
+    def sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
+        with self.writing():
+            return self._sync(articles, watermark, progress, rebuild)
+
+    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int, scope: Scope = EVERYTHING) -> Candidates:
         generation = self._fresh()
         if generation is None:
             return Candidates(scores={}, passages={})
@@ -107,10 +125,10 @@ class EmbeddedEngine:
         shelf = generation.shelves.get(language)
         if shelf is None or not shelf.passages:
             return Candidates(scores={}, passages={})
-        found: dict[str, dict[int, float]] = {"dense": _nearest(shelf, vector, limit)}
+        found = {"dense": shelf.nearest(vector, limit, _allowed(generation, language, scope))}
         searcher = shelf.terms.searcher()
-        for field in _FIELDS:
-            found[field] = _matching(searcher, shelf.terms.schema, field, getattr(terms, field), limit)
+        for name in FIELDS:
+            found[name] = shelf.matching(searcher, name, getattr(terms, name), limit, wanted_words(scope))
         used = {key: shelf.passages[key] for scores in found.values() for key in scores}
         return Candidates(
             scores={name: {used[key].passage_id: score for key, score in scores.items()} for name, scores in found.items()},
@@ -118,42 +136,53 @@ class EmbeddedEngine:
         )
 
     def close(self) -> None:
+        self._closing.set()  # a build that runs stops after its batch; what it has embedded is remembered
+        with self._writing:
+            if self._owned:
+                self._release()
         with self._swap:
             self._generation = None
+
+    def _acquire(self) -> None:
+        """Raises Conflict naming the process that holds the lock, if it says."""
+        try:
+            self._lock.acquire(timeout=_LOCK_WAIT_S)
+        except Timeout as error:
+            raise Conflict(f"{self._holder()} is writing the index {self._root}; try again when it is done, or stop it.") from error
+        text = json.dumps({"pid": os.getpid(), "program": Path(sys.argv[0]).name})
+        (self._root / "writer.json").write_text(text, encoding="utf-8")
+
+    def _release(self) -> None:
+        self._owned = False
+        (self._root / "writer.json").unlink(missing_ok=True)
+        self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            found = json.loads((self._root / "writer.json").read_text(encoding="utf-8"))
+            return f"Process {int(found['pid'])} ({found['program']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "Another process"
 
     def _sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None, rebuild: bool) -> SyncReport:
         old = self._fresh()
         why = "asked for" if rebuild else ("" if old is None else self._stale(old))
-        known: dict[str, str] = {} if old is None or why else dict(old.meta["articles"])
-        wanted = {article_key(article): (article, content_hash(article)) for article in articles}
-        changed = {key: article for key, (article, digest) in wanted.items() if known.get(key) != digest}
-        gone = [key for key in known if key not in wanted]
-        report = SyncReport(added=len(changed), removed=len(gone), unchanged=len(wanted) - len(changed), rebuilt=why)
+        known: Mapping[str, str] = {} if old is None or why else old.meta["articles"]
+        digests = self._digests.of(articles)
+        changed = [article for article in articles if known.get(article_key(article)) != digests[article_key(article)]]
+        gone = [key for key in known if key not in digests]
+        passages = sum(len(shelf.passages) for shelf in old.shelves.values()) if old is not None else 0
+        unchanged = len(digests) - len(changed)
         if old is not None and not why and not changed and not gone and int(old.meta["watermark"]) == watermark:
-            return report
-        base = None if why else old
+            self._remove_others(old.path)  # of a run that was killed
+            return SyncReport(unchanged=unchanged, passages=passages)
         path = self._next_path()
         staging = path.with_name(path.name + ".part")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
-        languages = sorted({article.language for article in articles} | (set(base.shelves) if base else set()))
-        done = 0
-        fresh = {
-            language: [entry for article in changed.values() if article.language == language for entry in entries(article)]
-            for language in languages
-        }
-        total = sum(len(found) for found in fresh.values())
-        dropped = {*changed, *gone}
-        count = 0
-        for language in languages:
-            shelf = base.shelves.get(language) if base else None
-
-            def told(of_language: int, _: int, before: int = done) -> None:
-                if progress is not None:
-                    progress(before + of_language, total)
-
-            count += self._write_shelf(staging / language, shelf, base.path / language if base else None, fresh[language], dropped, told)
-            done += len(fresh[language])
+        base = None if why else old
+        shelves, total = self._write_shelves(staging, base, changed, gone, progress)
+        scopes = {article_key(article): scope_words(article) for article in articles}
         meta = {
             "format": _FORMAT,
             "embedder": self._embedder.identity,
@@ -161,65 +190,62 @@ class EmbeddedEngine:
             "analysis": ANALYSIS_VERSION,
             "chunking": CHUNKING_VERSION,
             "watermark": watermark,
-            "languages": languages,
-            "articles": {key: digest for key, (_, digest) in wanted.items()},
+            "languages": sorted(shelves),
+            "articles": digests,
+            "scopes": scopes,
         }
-        _write(staging / "meta.json", meta)
+        (staging / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
         staging.replace(path)
-        generation = _load(path)
+        generation = _Generation(path=path, meta=meta, shelves={name: written.open(path / name) for name, written in shelves.items()})
         pointer = self._root / "current.part"
         pointer.write_text(path.name, encoding="utf-8")
         pointer.replace(self._root / "current")
         with self._swap:
             self._generation = generation
         self._remove_others(path)
-        return SyncReport(
-            added=report.added, removed=report.removed, unchanged=report.unchanged, rebuilt=why, passages=count, written=total
-        )
+        count = sum(len(shelf.passages) for shelf in generation.shelves.values())
+        return SyncReport(added=len(changed), removed=len(gone), unchanged=unchanged, rebuilt=why, passages=count, written=total)
 
-    def _write_shelf(
-        self, target: Path, old: _Shelf | None, old_path: Path | None, fresh: Sequence[Entry], dropped: set[str], progress: Progress
-    ) -> int:
-        """Writes one language: what the old shelf has, without the dropped articles, and the fresh entries. The number of passages."""
-        target.mkdir()
-        terms_path = target / "terms"
-        passages = dict(old.passages) if old else {}
-        if old is not None and old_path is not None:
-            _link_tree(old_path / "terms", terms_path)
-            vectors = _restore(old_path)
-        else:
-            terms_path.mkdir()
-            vectors = VectorIndex(ndim=self._embedder.dimension, metric="cos", dtype="f16")
-        index = tantivy.Index(_schema(), path=str(terms_path))
-        _register(index)
-        writer = index.writer(heap_size=_HEAP, num_threads=1)
-        remove = [key for key, passage in passages.items() if f"{passage.article_id}:{passage.language}" in dropped]
-        for key in remove:
-            # By query: deleting by term takes a Python int for a signed number and matches nothing in an unsigned field.
-            writer.delete_documents_by_query(tantivy.Query.term_query(index.schema, "key", key))
-            vectors.remove(key)
-            del passages[key]
-        embedded = _embed(self._embedder, [entry.dense for entry in fresh], progress)
-        key = max(passages, default=0)
-        for entry, vector in zip(fresh, embedded, strict=True):
-            key += 1
-            terms = analyse(entry.lexical, entry.passage.language)
-            document = tantivy.Document()
-            document.add_unsigned("key", key)
-            for field in _FIELDS:
-                document.add_text(field, " ".join(getattr(terms, field)))
-            writer.add_document(document)
-            vectors.add(key, vector)
-            passages[key] = entry.passage
-        writer.commit()
-        writer.wait_merging_threads()
-        vectors.save(str(target / "vectors.usearch"))
-        _write(target / "passages.json", {str(number): asdict(passage) for number, passage in passages.items()})
-        return len(passages)
+    def _write_shelves(
+        self, staging: Path, base: _Generation | None, changed: Sequence[Article], gone: Sequence[str], progress: Progress | None
+    ) -> tuple[dict[str, Written | Shelf], int]:
+        """Every language of the new generation, and how many passages were written."""
+        languages = sorted({article.language for article in changed} | (set(base.shelves) if base else set()))
+        dropped = {*map(article_key, changed), *gone}
+        counts = {name: sum(len(entries(article)) for article in changed if article.language == name) for name in languages}
+        total, done = sum(counts.values()), 0
+        shelves: dict[str, Written | Shelf] = {}
+        for language in languages:
+            shelf = base.shelves.get(language) if base else None
+            if base is not None and shelf is not None and not any(key.endswith(f":{language}") for key in dropped):
+                link_shelf(base.path / language, staging / language)
+                shelves[language] = shelf
+                continue
+
+            def told(of_language: int, before: int = done) -> None:
+                if self._closing.is_set():
+                    raise EngineError("The index is being closed; what was not written is written when it is opened again.")
+                if progress is not None:
+                    progress(before + of_language, total)
+
+            shelves[language] = write_shelf(
+                staging / language,
+                (base.path / language, shelf) if base is not None and shelf is not None else None,
+                _fresh_entries(changed, language),
+                _dropped(dropped),
+                self._embedder,
+                count=counts[language],
+                threads=self._threads,
+                progress=told,
+            )
+            done += counts[language]
+        return shelves, total
 
     def _fresh(self) -> _Generation | None:
-        """The generation in use; another process may have moved the pointer."""
+        """The generation in use; another process may have moved the pointer, unless only this one writes."""
         with self._swap:
+            if self._owned and self._generation is not None:
+                return self._generation
             name = self._current_name()
             if name and (self._generation is None or self._generation.path.name != name):
                 self._generation = self._load_current()
@@ -232,14 +258,17 @@ class EmbeddedEngine:
             return ""
 
     def _load_current(self) -> _Generation | None:
-        name = self._current_name()
-        if not name:
-            return None
-        try:
-            return _load(self._root / name)
-        except (OSError, ValueError, KeyError, RuntimeError):
-            # A damaged index is no loss: the articles are in the store and the next sync builds it again.
-            return None
+        for _ in range(_READS):
+            name = self._current_name()
+            if not name:
+                return None
+            try:
+                return _load(self._root / name, self._embedder.dimension)
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+                if self._current_name() == name:
+                    # A damaged index is no loss: the articles are in the store and the next sync builds it again.
+                    return None
+        return None
 
     def _stale(self, generation: _Generation) -> str:
         return stale_reason(generation.meta, _FORMAT, self._embedder)
@@ -254,85 +283,37 @@ class EmbeddedEngine:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("key", stored=True, indexed=True, fast=True)
-    for field in _FIELDS:
-        builder.add_text_field(field, stored=False, tokenizer_name="terms", index_option="freq")
-    return builder.build()
-
-
-def _register(index: tantivy.Index) -> None:
-    index.register_tokenizer("terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-
-
-def _load(path: Path) -> _Generation:
+def _load(path: Path, dimension: int) -> _Generation:
     meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-    shelves = {}
-    for language in meta["languages"]:
-        folder = path / language
-        index = tantivy.Index.open(str(folder / "terms"))
-        _register(index)
-        index.reload()
-        stored = json.loads((folder / "passages.json").read_text(encoding="utf-8"))
-        vectors = _restore(folder)
-        shelves[language] = _Shelf(terms=index, vectors=vectors, passages={int(key): Passage(**fields) for key, fields in stored.items()})
-    return _Generation(path=path, meta=meta, shelves=shelves)
+    if meta.get("format") != _FORMAT or meta.get("dimension") != dimension:
+        # It will be built again; what it holds cannot be read.
+        return _Generation(path=path, meta=meta, shelves={})
+    return _Generation(path=path, meta=meta, shelves={name: load_shelf(path / name, name, dimension) for name in meta["languages"]})
 
 
-def _restore(folder: Path) -> VectorIndex:
-    vectors = VectorIndex.restore(str(folder / "vectors.usearch"))
-    if vectors is None:
-        raise ValueError(f"{folder} has no readable vectors")
-    return vectors
+def _allowed(generation: _Generation, language: str, scope: Scope) -> Mask | None:
+    """Which articles of a shelf are in scope, by row; None: all."""
+    groups = wanted_words(scope)
+    if not groups:
+        return None
+    known = generation.masks.get((language, scope))
+    if known is None:
+        scopes: Mapping[str, Sequence[str]] = generation.meta["scopes"]
+        articles = generation.shelves[language].articles
+        # An article that is no more has a row still, and no passages.
+        known = np.array([in_scope(scopes.get(f"{article_id}:{language}", ()), groups) for article_id in articles], bool)
+        if len(generation.masks) < _MASKS:
+            generation.masks[language, scope] = known
+    return known
 
 
-def _nearest(shelf: _Shelf, vector: Vector, limit: int) -> dict[int, float]:
-    matches = shelf.vectors.search(
-        np.asarray(vector, np.float32), min(limit, len(shelf.passages)), exact=len(shelf.passages) <= _FLAT_LIMIT
-    )
-    return {
-        int(key): 1.0 - float(distance) for key, distance in zip(matches.keys, matches.distances, strict=True) if int(key) in shelf.passages
-    }
+def _dropped(keys: set[str]) -> Callable[[Passage], bool]:
+    return lambda passage: f"{passage.article_id}:{passage.language}" in keys
 
 
-def _matching(searcher: tantivy.Searcher, schema: tantivy.Schema, field: str, terms: Sequence[str], limit: int) -> dict[int, float]:
-    """BM25 of the passages that share a term, by key."""
-    distinct = list(dict.fromkeys(terms))
-    if not distinct:
-        return {}
-    query = tantivy.Query.boolean_query([(tantivy.Occur.Should, tantivy.Query.term_query(schema, field, term)) for term in distinct])
-    hits = searcher.search(query, limit, count=False).hits
-    if not hits:
-        return {}
-    keys = searcher.fast_field_values("key", [address for _, address in hits])
-    return {int(key): float(score) for key, (score, _) in zip(keys, hits, strict=True) if key is not None}
-
-
-def _embed(embedder: Embedder, texts: Sequence[str], progress: Progress) -> Vector:
-    if not texts:
-        return np.empty((0, embedder.dimension), np.float32)
-    parts = []
-    for at in range(0, len(texts), 64):
-        parts.append(embedder.embed(texts[at : at + 64], "passage"))
-        progress(min(at + 64, len(texts)), len(texts))
-    return np.concatenate(parts)
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """A copy that shares the segment files, which are never changed once written; the small JSON files are copied."""
-    target.mkdir()
-    for path in source.iterdir():
-        if path.name.endswith(".lock"):
-            continue
-        if path.suffix == ".json":
-            shutil.copyfile(path, target / path.name)
-        else:
-            try:
-                os.link(path, target / path.name)
-            except OSError:
-                shutil.copyfile(path, target / path.name)
-
-
-def _write(path: Path, data: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(data, ensure_ascii=False, default=str), encoding="utf-8")
+def _fresh_entries(articles: Sequence[Article], language: str) -> Iterator[tuple[Entry, str]]:
+    for article in articles:
+        if article.language == language:
+            words = " ".join(scope_words(article))
+            for entry in entries(article):
+                yield entry, words

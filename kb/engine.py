@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from copilot.domain.knowledge import Article, Passage
+from copilot.domain.knowledge import EVERYTHING, Article, Passage, Scope
 from kb.analysis import Terms
 
 Vector = npt.NDArray[np.float32]
@@ -54,7 +55,19 @@ class SyncReport:
 class SearchEngine(Protocol):
     """An index of passages. Thread-safe; one writer at a time."""
 
+    def own(self) -> None:
+        """This process is the index's writer until ``close``, where an index belongs to one process. Raises Conflict naming the other."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Holds every other writer off; may be nested. What is read from the store inside is what the index will hold. Raises Conflict."""
+        ...
+
     def state(self) -> IndexState: ...
+
+    def contents(self) -> Mapping[str, str]:
+        """``article_id:language`` → content hash of every article in the index; for checking it against the store."""
+        ...
 
     def sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
         """Makes the index hold exactly these articles: only what changed, or everything if the index is stale or ``rebuild``.
@@ -63,8 +76,8 @@ class SearchEngine(Protocol):
         """
         ...
 
-    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int) -> Candidates:
-        """Up to ``limit`` passages per ranker. Raises EngineError if the index is stale or cannot be reached."""
+    def candidates(self, language: str, terms: Terms, vector: Vector, limit: int, scope: Scope = EVERYTHING) -> Candidates:
+        """Up to ``limit`` passages in scope per ranker. Raises EngineError if the index is stale or cannot be reached."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Search results as JSON, the form of ``pangting kb search --json`` and its schema in docs/reference/schemas/kb-search.json."""
+"""Results as JSON: what ``pangting kb search`` and ``pangting kb reindex`` print."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from copilot.domain.knowledge import Hit
+from kb.engine import SyncReport
 
 
 def hits_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:
-    """One object per hit, best first."""
+    """One object per hit, best first (docs/reference/schemas/kb-search.json)."""
     return [
         {
             "article_id": hit.article.article_id,
@@ -29,3 +30,15 @@ def hits_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:
         }
         for hit in hits
     ]
+
+
+def sync_json(report: SyncReport) -> dict[str, Any]:
+    """What was written, a part of ``pangting kb reindex --json`` (docs/reference/schemas/kb-reindex.json)."""
+    return {
+        "added": report.added,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "passages": report.passages,
+        "written": report.written,
+        "rebuilt": report.rebuilt,
+    }

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from copilot.domain.errors import NotFound
-from copilot.domain.knowledge import Article, Hit, Query
+from copilot.domain.knowledge import EVERYTHING, Article, Hit, Query, Scope
 from copilot.domain.ports.knowledge import ArticleStore, Embedder
 from kb.analysis import Terms, analyse, spoken_core
 from kb.chunking import entries
+from kb.digests import article_key, content_hash
 from kb.engine import Candidates, IndexState, Progress, SearchEngine, SyncReport
 from kb.fusion import FIELDS, best_scores, confidence, fuse
 from kb.ranking import DEFAULT_RANKING, PACK, Ranking, stored_ranking
@@ -48,18 +49,52 @@ class KnowledgeBase:
         self._lock = threading.Lock()
 
     def refresh(self, store: ArticleStore, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
-        """Brings index, articles and ranking to what the store holds. Cheap when nothing changed."""
-        watermark = store.watermark()
+        """Brings index, articles and ranking to what the store holds. Cheap when nothing changed. Raises Conflict if another one writes.
+
+        ``rebuild``: all is built anew beside the old, which is searched until then.
+        """
+        with self._engine.writing():
+            # The watermark first: a change that comes between the two is written now and noticed again.
+            watermark = store.watermark()
+            self.take_ranking(store)
+            return self.load(store.published(None, self._articles), watermark, progress, rebuild=rebuild)
+
+    def own(self) -> None:
+        """This process writes the index from now on. Raises Conflict naming the one that does."""
+        self._engine.own()
+
+    def follow(self, store: ArticleStore) -> None:
+        """Searches what the index holds and writes nothing: another process does that."""
         self.take_ranking(store)
-        return self.load(store.published(), watermark, progress, rebuild=rebuild)
+        self._take(store.published(None, self._articles))
+
+    def differences(self, store: ArticleStore) -> tuple[str, ...]:
+        """``article_id:language`` of every article that index and store hold differently; empty: they agree."""
+        held = self._engine.contents()
+        wanted = {article_key(article): content_hash(article) for article in store.published()}
+        return tuple(sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key)))
 
     def load(self, articles: Sequence[Article], watermark: int, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
         """As ``refresh``, from articles at hand."""
         report = self._engine.sync(articles, watermark, progress, rebuild=rebuild)
-        with self._lock:
-            self._articles = {(article.article_id, article.language): article for article in articles}
-            self._vocabulary = {}
+        self._take(articles)
         return report
+
+    @property
+    def articles(self) -> Sequence[Article]:
+        """What is searched."""
+        return tuple(self._articles.values())
+
+    def _take(self, articles: Sequence[Article]) -> None:
+        before = self._articles
+        found: dict[tuple[str, str], Article] = {(article.article_id, article.language): article for article in articles}
+        with self._lock:
+            self._articles = found
+            self._vocabulary = {key: words for key, words in self._vocabulary.items() if found.get(key) is before.get(key)}
+
+    def close(self) -> None:
+        """Gives the index up."""
+        self._engine.close()
 
     def take_ranking(self, store: ArticleStore) -> None:
         """Ranks from now on as the store says; as shipped if it says nothing, or something fitted with another embedding model."""
@@ -94,7 +129,7 @@ class KnowledgeBase:
 
     def search(self, query: Query) -> tuple[Hit, ...]:
         """See ``KnowledgeSearch.search``. Hesitations, courtesy and placeholders of personal data are not searched for."""
-        looked_up = self._look_up(query.text, query.language)
+        looked_up = self._look_up(query.text, query.language, query.scope)
         if looked_up is None:
             return ()
         terms, candidates = looked_up
@@ -146,14 +181,14 @@ class KnowledgeBase:
             raise NotFound(f"There is no published article {article_id!r} in {language}; look it up in the knowledge base.")
         return found
 
-    def _look_up(self, text: str, language: str) -> tuple[Terms, Candidates] | None:
+    def _look_up(self, text: str, language: str, scope: Scope = EVERYTHING) -> tuple[Terms, Candidates] | None:
         """The terms of a spoken text and what every ranker finds for it; None if the text says nothing."""
         core = spoken_core(text, language)
         terms = analyse(core, language)
         if not terms.words and not terms.bigrams:
             return None
         vector = self._embedder.embed([core], "query")[0]
-        return terms, self._engine.candidates(language, terms, vector, CANDIDATES)
+        return terms, self._engine.candidates(language, terms, vector, CANDIDATES, scope)
 
     def _overlap(self, terms: Terms, article_id: str, language: str) -> float:
         """The share of the query's sounds (zh) or words (en) that the article has."""

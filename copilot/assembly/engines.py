@@ -114,15 +114,15 @@ def remembering(settings: Settings, embedder: Embedder) -> Embedder:
     return RememberingEmbedder(embedder, settings.models_dir / "vectors.sqlite")
 
 
-def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder) -> KnowledgeBase:
-    """The knowledge base of one organisation over the engine that kb.url names."""
+def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder, *, threads: int = 1) -> KnowledgeBase:
+    """The knowledge base of one organisation over the engine that kb.url names. ``threads``: cores to write a large index with."""
     from kb.service import KnowledgeBase
 
     url = urlsplit(settings.kb_url)
     if url.scheme == "embedded":
         from kb.embedded import EmbeddedEngine
 
-        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, remembering(settings, embedder)), embedder)
+        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, remembering(settings, embedder), threads=threads), embedder)
     if url.scheme in ("elasticsearch", "elasticsearch+https"):
         from kb.elastic import open_elastic_engine
 

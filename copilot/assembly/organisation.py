@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from copilot.domain.knowledge import Article
     from copilot.domain.ports.knowledge import ArticleStore, Embedder, IntentClassifier
     from copilot.live.desk import BankRules
+    from kb.engine import SyncReport
     from kb.service import KnowledgeBase
 
 log = structlog.get_logger(__name__)
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.25
 
 
 class Organisation:
@@ -58,19 +58,40 @@ class Organisation:
         )
 
     def refresh(self) -> None:
-        """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete."""
+        """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete.
+
+        Raises Conflict when another process is writing the index.
+        """
+        self.bring_up_to_date()
+
+    def bring_up_to_date(self, progress: Callable[[int, int], None] | None = None, *, rebuild: bool = False) -> SyncReport:
+        """``refresh``, or with ``rebuild`` the whole index anew; ``progress`` is told (done, total) passages."""
         with self._lock:
             watermark = self.articles.watermark()
             day = self.articles.today()
-            published: Sequence[Article] = self.articles.published(day)
-            self.knowledge.take_ranking(self.articles)
-            report = self.knowledge.load(published, watermark)
+            report = self.knowledge.refresh(self.articles, progress, rebuild=rebuild)
             pack = self.articles.pack("intents")
             if pack is not None:
-                self._intents = engines.open_intents(self._settings, pack[1], published, self._embedder)
+                self._intents = engines.open_intents(self._settings, pack[1], self.knowledge.articles, self._embedder)
             self._rules.current()
             self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)
+        return report
+
+    def written(self, progress: Callable[[int, int], None], *, rebuild: bool) -> dict[str, Any]:
+        """``bring_up_to_date`` as ``pangting kb reindex --json`` has it."""
+        from kb.results import sync_json
+
+        return sync_json(self.bring_up_to_date(progress, rebuild=rebuild))
+
+    def open(self) -> None:
+        """Owns the index and brings it up to date. Raises Conflict naming the process that owns it."""
+        self.knowledge.own()
+        self.refresh()
+
+    def close(self) -> None:
+        """Gives the index up to another process."""
+        self.knowledge.close()
 
     def now(self) -> datetime:
         return engines.system_clock().now()
@@ -94,7 +115,7 @@ class Organisation:
         return self._intents.classify(text, language, context)
 
     async def keep_fresh(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """An edit by the command line or another node is searchable within a second or two; ``changed`` is called before.
+        """An edit, whoever made it, is searchable within a second; ``changed`` is called before.
 
         Runs until cancelled.
         """

@@ -130,7 +130,8 @@ class Server:
         dispatcher = await stack.enter_async_context(self._recognition(recognizers))
         await stack.enter_async_context(self._closing(interrupted, dispatcher))
         desk = self._make_desk()
-        stack.push_async_callback(self._api_stopper)
+        stack.push_async_callback(self._close_knowledge)
+        await stack.enter_async_context(self._admin())
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
         await stack.enter_async_context(Erasure(self.store, self.media, self.clock).running(settings.retention.days))
@@ -149,7 +150,7 @@ class Server:
             async with self._opening:
                 if org_id not in self._organisations:
                     organisation = Organisation(self.settings, org_id, self.store.articles(org_id), self.embedder)
-                    await asyncio.to_thread(organisation.refresh)
+                    await asyncio.to_thread(organisation.open)
                     organisation.task = asyncio.create_task(
                         organisation.keep_fresh(partial(self._recheck, org_id)), name=f"knowledge-{org_id}"
                     )
@@ -341,10 +342,23 @@ class Server:
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
 
-    async def _api_stopper(self) -> None:
+    async def _close_knowledge(self) -> None:
         for organisation in self._organisations.values():
             if organisation.task is not None:
                 organisation.task.cancel()
+            await asyncio.to_thread(organisation.close)
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[None]:
+        """What commands on the same data directory ask for: this server is the one writer of the indexes."""
+        from copilot.assembly import admin
+
+        def write(request: Json, progress: admin.Progress, *, rebuild: bool) -> Json:
+            return self._known(OrgId(str(request.get("org")))).written(progress, rebuild=rebuild)
+
+        actions = {"kb.refresh": partial(write, rebuild=False), "kb.reindex": partial(write, rebuild=True)}
+        async with admin.serving(self.settings.data_dir, actions):
+            yield
 
     def _api_context(self) -> Any:
         from copilot.api.context import ApiContext

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,14 +33,14 @@ class KnowledgeDesk:
         self._articles = store.articles(self._org_id)
         self._settings = settings
         self._embedder = engines.open_embedder(settings, threads=os.cpu_count() or 1)
-        self._knowledge = engines.open_knowledge_base(settings, self._org_id, self._embedder)
+        self._knowledge = engines.open_knowledge_base(settings, self._org_id, self._embedder, threads=os.cpu_count() or 1)
         self._clock = engines.system_clock()
         self._say = say
 
     def import_paths(
         self, paths: Sequence[Path], options: ImportOptions, *, dry_run: bool, told: Callable[[ImportFile], None], progress: Progress
     ) -> Json:
-        """Imports into the store and brings the index up to date; a running server that owns the index does that itself.
+        """Imports into the store and brings the index up to date.
 
         Bank folders (packs, FAQ YAML) go in as they say; everything else as ``options`` say. ``dry_run``: nothing is stored.
         """
@@ -87,12 +88,42 @@ class KnowledgeDesk:
         shown = ("source", "kind", "state", "fault", "detail", "message", "notes", "counts")
         return {"files": [{name: to_json(file)[name] for name in shown} for file in files], "removed": list(removed)}
 
+    def reindex(self, progress: Progress) -> Json:
+        """Builds the whole index anew from the store, beside the one in use. The form of docs/reference/schemas/kb-reindex.json."""
+        begun = time.perf_counter()
+        report = self._write(lambda done, total: progress(done, total, "passages"), rebuild=True)
+        seconds = time.perf_counter() - begun
+        return {**report, "seconds": round(seconds, 2), **self.check()}
+
+    def check(self) -> Json:
+        """Whether index and store hold the same, by the hashes of the articles."""
+        state = self._knowledge.state()
+        return {
+            "watermark": state.watermark,
+            "store_watermark": self._articles.watermark(),
+            "stale": state.stale,
+            "differences": list(self._knowledge.differences(self._articles)),
+        }
+
     def _refresh(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """What is searched is what the store holds; if another command is writing, what the index holds."""
         try:
-            self._knowledge.refresh(self._articles, progress)
-        except Conflict:
-            # One writer per index: the server notices the new watermark within a second.
-            self._say("The running server owns the index and is bringing it up to date.")
+            self._write(progress)
+        except Conflict as error:
+            self._say(str(error))
+            self._knowledge.follow(self._articles)
+
+    def _write(self, progress: Callable[[int, int], None] | None = None, *, rebuild: bool = False) -> Json:
+        """Through the server if one runs on this data directory: it is the one writer of its index. Raises Conflict."""
+        from copilot.assembly.admin import ask
+        from kb.results import sync_json
+
+        request = {"do": "kb.reindex" if rebuild else "kb.refresh", "org": self._org_id}
+        answer = ask(self._settings.data_dir, request, progress)
+        if answer is not None:
+            self._knowledge.follow(self._articles)
+            return answer
+        return sync_json(self._knowledge.refresh(self._articles, progress, rebuild=rebuild))
 
     def search(self, text: str, language: str, top_k: int) -> list[Json]:
         from copilot.domain.knowledge import Query

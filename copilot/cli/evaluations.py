@@ -1,4 +1,4 @@
-"""The reports of ``pangting kb eval`` and ``pangting kb tune`` for people."""
+"""The reports of ``pangting kb reindex``, ``kb eval`` and ``kb tune`` for people."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ def evaluation_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield "Loss of MRR under noise with all fields, as a share of the loss without one:"
     for variant, share in kept:
         yield f"{variant['noise']:<20} {variant['fields']:<16} {share['value']:>8.2f}  [{share['low']:.2f}, {share['high']:.2f}]"
+
+
+def reindex_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """From the JSON form, of a rebuild or of a check."""
+    if "written" in report:
+        rate = report["written"] / max(report["seconds"], 0.01)
+        yield f"{report['passages']} passages in {report['seconds']:.1f} s ({rate:.0f} a second; those embedded before cost little)."
+    if report["stale"]:
+        yield f"The index must be built again: {report['stale']}."
+    elif report["differences"]:
+        yield f"Index and store differ in {len(report['differences'])} articles: {', '.join(report['differences'][:10])}"
+    else:
+        yield f"Index and store agree (watermark {report['watermark']})."
 
 
 def tuning_lines(report: Mapping[str, Any]) -> Iterator[str]:

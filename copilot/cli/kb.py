@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copilot.cli.evaluations import evaluation_lines, tuning_lines
+from copilot.cli.evaluations import evaluation_lines, reindex_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.kb_import import import_
 from copilot.cli.output import Json, print_json, settings_of
@@ -48,6 +48,24 @@ def search(
         bar = "" if hit["fits"] else ", below the bar: not offered"
         typer.echo(f"{rank}. {hit['title']}  [{hit['article_id']} v{hit['version']}]  confidence {hit['confidence']:.2f}{bar}")
         typer.echo(f"   {hit['answer'] or hit['passage']}")
+
+
+@app.command()
+def reindex(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; do index and store agree? (Status 1: no.)")] = False,
+    json_: Json = False,
+) -> None:
+    """Build the index anew from the store, beside the one in use. Texts embedded before are not embedded again."""
+    with _desk_and_progress(context, []) as (desk, show):
+        result = desk.check() if check else desk.reindex(show)
+    if json_:
+        print_json(result)
+    else:
+        for line in reindex_lines(result):
+            typer.echo(line)
+    if result["differences"] or result["stale"]:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -70,8 +70,22 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Only articles for one of these products, and for one of these channels; empty: for any. One that names none is for all."""
+
+    products: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to look for. ``day`` is the day on which the answer must be valid (None: no validity filter)."""
+    """What to look for. ``day`` is the day on which the answer must be valid (None: no validity filter).
+
+    ``products`` only prefers articles; ``scope`` leaves the others out.
+    """
 
     text: str
     language: str
@@ -79,6 +93,7 @@ class Query:
     products: tuple[str, ...] = ()
     day: date | None = None
     top_k: int = 5
+    scope: Scope = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ from copilot.store.database import Database, insert_if_new
 
 _WATERMARK = "articles.watermark"
 _KEYS_AT_ONCE = 200
+_FEW = 500
+"""Up to so many changed articles are read by their ids, more with all the others."""
 
 
 class SqlArticles:
@@ -73,11 +75,11 @@ class SqlArticles:
         """The calendar day that decides about validity."""
         return self._clock.now().astimezone().date()
 
-    def published(self, day: date | None = None) -> Sequence[Article]:
+    def published(self, day: date | None = None, held: Mapping[tuple[str, str], Article] | None = None) -> Sequence[Article]:
         """The version of every article that is in force on ``day`` (None: today), by the rules of ``copilot.domain.article_life``.
 
         Its ``valid_to`` is no later than the eve of a later version that is published already, so that the two never overlap. What ended
-        is among them: a search drops it by its dates.
+        is among them: a search drops it by its dates. The text of what is ``held`` in the same version and validity is not read again.
         """
         table, day = t.articles, day or self.today()
         begins = valid_from(table)
@@ -89,16 +91,22 @@ class SqlArticles:
             .subquery()
         )
         same = [table.c[name] == newest.c[name] for name in ("article_id", "language", "version")]
-        query = (
-            sa.select(table.c.body)
-            .join(newest, sa.and_(*same))
-            .where(table.c.org_id == self._org_id, table.c.state == "published")
-            .order_by(table.c.article_id, table.c.language)
-        )
+        mine = sa.and_(table.c.org_id == self._org_id, table.c.state == "published")
+        listed = sa.select(table.c.article_id, table.c.language, *head_columns(table)).join(newest, sa.and_(*same)).where(mine)
+        bodies = sa.select(table.c.body).join(newest, sa.and_(*same)).where(mine)
         coming = sa.select(table.c.article_id, table.c.language, table.c.version, begins.label("begins"))
         with self._database.read() as connection:
-            found = [codec.from_json(Article, body) for body in connection.execute(query).scalars()]
+            rows = connection.execute(listed.order_by(table.c.article_id, table.c.language)).all()
+            kept = {(row.article_id, row.language): _still(row, (held or {}).get((row.article_id, row.language))) for row in rows}
+            missing = sorted({article_id for (article_id, _), article in kept.items() if article is None})
+            if missing:
+                query = bodies if len(missing) > _FEW else bodies.where(table.c.article_id.in_(missing))
+                for body in connection.execute(query).scalars():
+                    article = codec.from_json(Article, body)
+                    if kept.get((article.article_id, article.language)) is None:
+                        kept[article.article_id, article.language] = article
             later = list(connection.execute(coming.where(forceful, begins > day.isoformat())))
+        found = [article for article in kept.values() if article is not None]
         starts: dict[tuple[str, str], list[tuple[int, date]]] = {}
         for row in later:
             starts.setdefault((row.article_id, row.language), []).append((row.version, date.fromisoformat(row.begins)))
@@ -193,6 +201,13 @@ def content_sha256(article: Article) -> str:
     if article.audience == "customer":
         del content["audience"]
     return _sha256(codec.dumps(content))
+
+
+def _still(row: Any, held: Article | None) -> Article | None:
+    """``held`` if it is the version and the validity of this row (``head_columns``)."""
+    head = head_of(row)
+    same = held is not None and (held.version, held.valid_from, held.valid_to) == (head.version, head.valid_from, head.valid_to)
+    return held if same else None
 
 
 def valid_from(table: sa.Table) -> sa.ColumnElement[str]:

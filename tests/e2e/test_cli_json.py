@@ -155,6 +155,18 @@ def test_importing_again_changes_nothing(bank: Installation) -> None:
 
 
 @pytest.mark.models
+def test_reindexing(bank: Installation) -> None:
+    before = bank.json("kb-reindex", "kb", "reindex", "--check", "--json")
+    assert before["watermark"] == before["store_watermark"] > 0
+    assert before["differences"] == []
+    report = bank.json("kb-reindex", "kb", "reindex", "--json")
+    assert report["rebuilt"] == "asked for"
+    assert report["written"] == report["passages"] > report["added"] > 200
+    assert report["differences"] == []
+    assert "agree" in bank.output("kb", "reindex", "--check")
+
+
+@pytest.mark.models
 def test_search(bank: Installation) -> None:
     hits = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--top-k", "3", "--json")
     assert hits[0]["article_id"] == "card-fraud-report"

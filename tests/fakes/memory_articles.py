@@ -32,8 +32,10 @@ class MemoryArticles:
         known = {key: replace(article, version=1) for key, article in self._articles.items()}
         return sum(known.get((article.article_id, article.language)) != replace(article, version=1) for article in articles)
 
-    def published(self, day: date | None = None) -> Sequence[Article]:
-        return [article for article in self._articles.values() if article.state == "published"]
+    def published(self, day: date | None = None, held: Mapping[tuple[str, str], Article] | None = None) -> Sequence[Article]:
+        found = [article for article in self._articles.values() if article.state == "published"]
+        kept = [(held or {}).get((article.article_id, article.language)) for article in found]
+        return [old if old is not None and old.version == new.version else new for old, new in zip(kept, found, strict=True)]
 
     def in_force(self, keys: Iterable[tuple[str, str]], day: date | None = None) -> Mapping[tuple[str, str], int]:
         found = {key: self._articles[key] for key in keys if key in self._articles}

@@ -213,6 +213,7 @@ def examples(section: str) -> list[Any]:
     [
         ("transcribe", ["transcribe"]),
         ("kb import", ["kb-import"]),
+        ("kb reindex", ["kb-reindex"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
         ("kb tune", ["kb-tune"]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +13,15 @@ import pytest
 from filelock import FileLock
 
 import kb.embedded
-from copilot.domain.errors import Conflict
+import kb.shelf
+from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article, Query
 from kb.embedded import EmbeddedEngine
+from kb.ranking import ablations
 from kb.service import KnowledgeBase
 from tests.fakes.gram_embedder import GramEmbedder
+from tests.fakes.memory_articles import MemoryArticles
 
 
 def article(name: str, title: str) -> Article:
@@ -48,7 +53,7 @@ def test_what_an_interrupted_build_leaves_behind_does_no_harm(tmp_path: Path) ->
     assert {path.name for path in tmp_path.glob("gen-*") if not path.name.endswith(".part")} == {(tmp_path / "current").read_text()}
 
 
-@pytest.mark.parametrize("damaged", ["meta.json", "zh/passages.json", "zh/vectors.usearch", "zh/terms/meta.json"])
+@pytest.mark.parametrize("damaged", ["meta.json", "zh/main.jsonl", "zh/tail.jsonl", "zh/tail.npy", "zh/state.json", "zh/terms/meta.json"])
 def test_a_damaged_index_is_built_again(tmp_path: Path, damaged: str) -> None:
     open_base(tmp_path).load(BANK, 1)
     generation = tmp_path / (tmp_path / "current").read_text()
@@ -87,6 +92,82 @@ def test_another_process_writing_is_a_conflict(tmp_path: Path, monkeypatch: pyte
     with FileLock(tmp_path / "writer.lock"), pytest.raises(Conflict, match="Another process is writing"):
         base.load(BANK, 1)
     assert base.load(BANK, 1).added == 2
+
+
+def test_the_owner_keeps_others_from_writing_until_it_closes_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kb.embedded, "_LOCK_WAIT_S", 0.05)
+    owner, other = open_base(tmp_path), open_base(tmp_path)
+    owner.own()
+    owner.load(BANK, 1)
+    with pytest.raises(Conflict, match=rf"Process {os.getpid()} .* is writing the index"):
+        other.load(BANK, 1)
+    with pytest.raises(Conflict):
+        other.own()
+    store = MemoryArticles()
+    store.upsert(BANK)
+    other.follow(store)
+    assert first(other, "短信提醒") == "sms", "who may not write may read"
+    owner.close()
+    assert other.load(BANK[:1], 2).removed == 1
+
+
+def test_a_build_that_is_closed_stops_and_leaves_the_old_index(tmp_path: Path) -> None:
+    base = open_base(tmp_path)
+    base.load(BANK, 1)
+    many = [article(f"a{number}", f"第{number}号网点几点开门") for number in range(400)]
+    with pytest.raises(EngineError, match="being closed"):
+        base.load(many, 2, lambda _done, _total: threading.Thread(target=base.close).start() or time.sleep(0.2))
+    assert open_base(tmp_path).state().watermark == 1
+
+
+def found_by(base: KnowledgeBase, bank: list[Article]) -> list[list[str]]:
+    """What is found for some titles, all fields and each alone."""
+    return [
+        [hit.article.article_id for hit in one.search(Query(text=wanted.title, language="zh", top_k=3))][:1]
+        for ranking in ablations(base.ranking).values()
+        for one in [base.ranked_by(ranking)]
+        for wanted in bank[::7]
+    ]
+
+
+def test_main_part_tail_and_the_dead_find_what_one_build_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kb.shelf, "TAIL_LIMIT", 64)
+    words = ["开户", "销户", "挂失", "补卡", "转账", "限额", "理财", "贷款", "外汇", "年费"]
+    bank = [article(f"a{n}", f"{words[n % 10]}第{n}号业务怎么办{words[n // 10 % 10]}") for n in range(120)]
+    grown = open_base(tmp_path / "grown")
+    for number, size in enumerate((40, 100, 104, 110, 120), 1):
+        grown.load(bank[:size], number)
+    edited = [article(f"a{n}", f"{words[n % 10]}改成了{n}这样办理") if n % 25 == 0 else one for n, one in enumerate(bank)][5:]
+    report = grown.load(edited, 6)
+    assert 0 < report.written < 2 * len(edited)
+    state = json.loads((tmp_path / "grown" / (tmp_path / "grown/current").read_text() / "zh/state.json").read_text())
+    assert state["boundary"] > 0
+    assert state["dead"], "the case that is wanted here: a main part with dead keys, and a tail"
+    assert state["next"] > state["boundary"]
+    built = open_base(tmp_path / "built")
+    built.load(edited, 1)
+    assert grown.state().passages == built.state().passages == 2 * len(edited)
+    assert found_by(grown, edited) == found_by(built, edited)
+    reopened = open_base(tmp_path / "grown")
+    reopened.load(edited, 6)
+    assert found_by(reopened, edited) == found_by(built, edited)
+
+
+def test_an_edit_shares_the_main_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kb.shelf, "TAIL_LIMIT", 64)
+    base = open_base(tmp_path)
+    bank = [article(f"a{number}", f"第{number}号网点几点开门") for number in range(100)]
+    base.load(bank, 1)
+
+    def main() -> list[int]:
+        folder = tmp_path / (tmp_path / "current").read_text() / "zh"
+        return [(folder / name).stat().st_ino for name in ("main.usearch", "main.jsonl")]
+
+    before = main()
+    bank[7] = article("a7", "外币现钞怎么预约")
+    base.load(bank, 2)
+    assert main() == before
+    assert first(base, "外币现钞预约") == "a7"
 
 
 def test_a_reader_sees_what_another_engine_wrote(tmp_path: Path) -> None:

@@ -63,8 +63,11 @@ class ArticleStore(Protocol):
         """How many ``upsert`` would store."""
         ...
 
-    def published(self, day: date | None = None) -> Sequence[Article]:
-        """The version of every article that is in force on ``day`` (None: today); what has ended among them, by ``valid_to``."""
+    def published(self, day: date | None = None, held: Mapping[tuple[str, str], Article] | None = None) -> Sequence[Article]:
+        """The version of every article that is in force on ``day`` (None: today); what has ended among them, by ``valid_to``.
+
+        ``held``: (id, language) → article of an earlier answer; what has not changed is given back as the same object.
+        """
         ...
 
     def in_force(self, keys: Iterable[tuple[str, str]], day: date | None = None) -> Mapping[tuple[str, str], int]:
