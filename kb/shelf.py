@@ -134,10 +134,9 @@ def load_shelf(folder: Path, language: str, dimension: int) -> Shelf:
         raise ValueError(f"{folder} has {len(tail)} vectors for {len(tail_keys)} passages")
     main = None
     if (folder / "main.usearch").exists():
-        main = VectorIndex.restore(str(folder / "main.usearch"))
+        main = VectorIndex.restore(str(folder / "main.usearch"), expansion_search=_EXPANSION)
         if main is None:
             raise ValueError(f"{folder} has no readable vectors")
-        main.expansion_search = _EXPANSION
     elif passages:
         raise ValueError(f"{folder} has passages without vectors")
     every = passages | tail_passages
@@ -306,11 +305,10 @@ def _new_main(
     """A graph of the living passages: a copy of the old one with the dead taken out, and the tail put in."""
     graph = VectorIndex(ndim=dimension, metric="cos", dtype="f16", expansion_search=_EXPANSION)
     if old is not None and old[1].main is not None:
-        copied = VectorIndex.restore(str(old[0] / "main.usearch"))
+        copied = VectorIndex.restore(str(old[0] / "main.usearch"), expansion_search=_EXPANSION)
         if copied is None:
             raise ValueError(f"{old[0]} has no readable vectors")
         graph = copied
-        graph.expansion_search = _EXPANSION
         for key in sorted(dead):
             graph.remove(key)
     if len(tail_keys):
