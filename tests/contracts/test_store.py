@@ -686,6 +686,21 @@ async def test_articles_are_versioned_by_content(store: Store) -> None:
     assert store.articles("other").published() == []
 
 
+async def test_what_is_held_and_has_not_changed_is_given_back_as_it_is(store: Store) -> None:
+    articles = store.articles(ORG)
+    articles.upsert([article("一"), article("one", language="en"), article("其他", article_id="other")])
+    held = {(one.article_id, one.language): one for one in articles.published()}
+    articles.upsert([article("二")])
+    found = articles.published(None, held)
+    assert [one.answer for one in found] == ["one", "二", "其他"] == [one.answer for one in articles.published()]
+    assert [any(one is old for old in held.values()) for one in found] == [True, False, True]
+    later = articles.today() + timedelta(days=3)
+    articles.upsert([replace(article("三"), valid_from=later)])
+    now = {one.answer: one for one in articles.published(None, {(one.article_id, one.language): one for one in found})}
+    assert now["二"].valid_to == later - timedelta(days=1), "what ends meanwhile is not given back unended"
+    assert now["one"] is found[0]
+
+
 async def test_a_draft_does_not_replace_what_is_published_but_retirement_does(store: Store) -> None:
     articles = store.articles(ORG)
     articles.upsert([article("一")])
