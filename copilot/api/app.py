@@ -23,6 +23,7 @@ from copilot.api import (
     microphone,
     preferences,
     problems,
+    suggestions,
     telephony,
     wrapup,
 )
@@ -89,6 +90,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api = APIRouter(prefix="/api/v1")
     api.include_router(auth.router(context))
     api.include_router(calls.router(context))
+    api.include_router(suggestions.router(context))
     api.include_router(wrapup.router(context))
     api.include_router(preferences.router(context))
     api.include_router(embed.router(context))

@@ -19,6 +19,7 @@ from copilot.domain.events import SuggestionFeedback
 from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId
 from copilot.domain.people import AuditEntry, Role, User, scope_of
 from copilot.domain.suggestions import FeedbackAction
+from copilot.privacy.typed import mask_typed
 from copilot.store.jobs import JobLine
 
 Json = dict[str, Any]
@@ -62,19 +63,20 @@ def job_json(line: JobLine) -> Json:
 
 
 def store_feedback(context: ApiContext, user: User, call_id: CallId, feedback: Feedback) -> None:
-    """Records feedback; the same action on the same suggestion again has no effect.
+    """Records feedback, its words masked; the same action on the same suggestion again has no effect.
 
     Raises NotFound for an unknown call or suggestion, Forbidden when the call is another agent's.
     """
     call = context.calls.call(scope_of(user), call_id)
     if call.agent_id != user.user_id:
         raise Forbidden("Only the agent of a call can give feedback on its suggestions.")
+    vault = context.calls.vault(user.org_id, call_id) if feedback.text or feedback.reason else {}
     event = SuggestionFeedback(
         suggestion_id=SuggestionId(feedback.suggestion_id),
         action=feedback.action,
         user_id=user.user_id,
-        text=feedback.text,
-        reason=feedback.reason,
+        text=mask_typed(feedback.text, vault),
+        reason=mask_typed(feedback.reason, vault),
     )
     context.calls.record_feedback(user.org_id, call_id, event)
 

@@ -22,6 +22,7 @@ from copilot.store.jobs import SqlJobs
 from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
+from copilot.store.suggestions import SqlSuggestions
 from copilot.store.wrapup import SqlWrapUp
 from copilot.telemetry.metrics import Metrics
 
@@ -110,6 +111,7 @@ class ApiContext:
     people: SqlPeople
     signin: SqlSignIn
     calls: SqlCalls
+    suggestions: SqlSuggestions
     notes: SqlNotes
     wrap_up: SqlWrapUp
     preferences: SqlPreferences

@@ -367,6 +367,7 @@ class Server:
             people=self.store.people,
             signin=self.store.signin,
             calls=self.store.calls,
+            suggestions=self.store.suggestions,
             notes=self.store.notes,
             wrap_up=self.store.wrap_up,
             preferences=self.store.preferences,

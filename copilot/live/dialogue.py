@@ -60,9 +60,12 @@ class Dialogue:
         """The number of the customer's current turn, from 1."""
         return self._customer_turns
 
-    def need(self) -> str:
-        """What the customer is asking now: the words of the open turn, newest last, fillers removed, at most 120 characters."""
-        parts = [clean(turn.text, self.language) for turn in self._open]
+    def need(self, more: str = "") -> str:
+        """What the customer is asking now: the words of the open turn, newest last, fillers removed, at most 120 characters.
+
+        ``more``: words that the customer is saying and that are no final yet.
+        """
+        parts = [clean(text, self.language) for text in (*(turn.text for turn in self._open), more)]
         joiner = "，" if self.language == "zh" else " "
         text = joiner.join(part for part in parts if part)
         return text[-_MAX_QUERY_CHARS:]

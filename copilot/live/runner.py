@@ -30,13 +30,13 @@ from copilot.domain.events import (
     UtteranceFinal,
 )
 from copilot.domain.ids import CallId, OrgId, UserId
-from copilot.domain.intents import IntentPrediction
-from copilot.domain.knowledge import Hit, Query
+from copilot.domain.knowledge import Query
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.bus import call_topic
 from copilot.domain.ports.store import OpenedCall
 from copilot.domain.suggestions import Stage
 from copilot.domain.transcript import MaskedAnew, SpeechEnded, SpeechStarted, TranscriptFinal, TranscriptPartial
+from copilot.live.ahead import Ahead, LookedUp
 from copilot.live.masking import CallMasker, RecentQuotes
 from copilot.live.opening import call_opened
 from copilot.live.replies import Part, Replies
@@ -87,12 +87,14 @@ class LiveCall:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _worker: asyncio.Task[None] | None = None
+    _ahead: Ahead = field(init=False)
     _replies: Replies = field(init=False)
     _down: set[Part] = field(default_factory=set)
     """Parts that stopped helping and have not helped since."""
 
     def __post_init__(self) -> None:
         services = self.services
+        self._ahead = Ahead(self._look_up, services.executor)
         self._replies = Replies(services, self.call_id, written=self._written, append=self._append, ring=self._ring, state=self._state)
 
     @property
@@ -117,6 +119,8 @@ class LiveCall:
     def partial(self, partial: TranscriptPartial) -> TranscriptPartial:
         masked = self.masker.partial(partial)
         self._ring({"type": "partial", "partial": to_json(masked)})
+        if masked.channel != "agent" and masked.stable and (ask := self.session.preview(masked.utterance_id, masked.stable)) is not None:
+            self._ahead.hear(ask)
         return masked
 
     async def final(self, final: TranscriptFinal) -> TranscriptFinal:
@@ -222,6 +226,8 @@ class LiveCall:
             return
         self._ended = True
         await self._finish_understanding()
+        with contextlib.suppress(CopilotError):
+            await self._run(self.session.close(), since=self.services.clock.monotonic(), stages=())
         try:
             ended = CallEnded(
                 reason=cast("Literal['hangup', 'peer_closed', 'error', 'interrupted', 'duplicate']", reason), duration_ms=duration_ms
@@ -311,8 +317,15 @@ class LiveCall:
         clock = self.services.clock
         try:
             waited = 1000 * (clock.monotonic() - queued)
-            loop = asyncio.get_running_loop()
-            prediction, hits, intent_ms, retrieve_ms = await loop.run_in_executor(self.services.executor, self._look_up, ask)
+            begun = clock.monotonic()
+            guessed = await self._guessed(ask)
+            if guessed is not None:
+                prediction, hits, _, _ = guessed
+                looked_up: tuple[Stage, ...] = (Stage(name="ahead", ms=1000 * (clock.monotonic() - begun)),)
+            else:
+                loop = asyncio.get_running_loop()
+                prediction, hits, intent_ms, retrieve_ms = await loop.run_in_executor(self.services.executor, self._look_up, ask)
+                looked_up = (Stage(name="intent", ms=intent_ms), Stage(name="retrieve", ms=retrieve_ms))
             await self._state("retrieval")
             now = clock.monotonic()
             found = Findings(
@@ -322,8 +335,7 @@ class LiveCall:
                 stages=(
                     *stages,
                     Stage(name="wait", ms=waited),
-                    Stage(name="intent", ms=intent_ms),
-                    Stage(name="retrieve", ms=retrieve_ms),
+                    *looked_up,
                 ),
                 total_ms=1000 * (now - since),
             )
@@ -335,7 +347,14 @@ class LiveCall:
             with contextlib.suppress(CopilotError):
                 await self._state("retrieval", failed=type(error).__name__)
 
-    def _look_up(self, ask: Investigate) -> tuple[IntentPrediction, tuple[Hit, ...], float, float]:
+    async def _guessed(self, ask: Investigate) -> LookedUp | None:
+        """What was found while the customer still spoke, if it was this question and its sources are still in force."""
+        found = await self._ahead.take(ask)
+        if found is None or await self._gone({(hit.article.article_id, hit.article.version) for hit in found[1]}):
+            return None
+        return found
+
+    def _look_up(self, ask: Investigate) -> LookedUp:
         clock = self.services.clock
         begun = clock.monotonic()
         prediction = self.services.intents.classify(ask.text, ask.language, ask.context)

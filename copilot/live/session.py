@@ -18,6 +18,7 @@ from copilot.domain.events import (
     IntentDetected,
     SlotFilled,
     SuggestionOffered,
+    SuggestionOutcome,
     SuggestionWithdrawn,
     UtteranceFinal,
 )
@@ -30,6 +31,7 @@ from copilot.live import suggest
 from copilot.live.compliance import alerts, ticks
 from copilot.live.dialogue import Dialogue, is_question, worth_asking
 from copilot.live.guard import AttentionPolicy, Guard
+from copilot.live.outcome import Outcomes
 from copilot.live.rules import Checklist, ComplianceRule
 from copilot.live.slots import slots
 
@@ -131,6 +133,7 @@ class LiveSession:
     """Also beside an approved answer that clearly fits."""
     dialogue: Dialogue = field(init=False)
     guard: Guard = field(init=False)
+    outcomes: Outcomes = field(init=False, default_factory=Outcomes)
     _done: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
     _intents: set[str] = field(init=False, default_factory=set)
     _slots: dict[str, str] = field(init=False, default_factory=dict)
@@ -149,6 +152,7 @@ class LiveSession:
             match event:
                 case UtteranceFinal():
                     self.dialogue.add(turn_of(event))
+                    self.outcomes.heard(turn_of(event))
                 case IntentDetected(intent=intent) if intent != UNKNOWN_INTENT:
                     self._intents.add(intent)
                     for checklist in self.checklists:
@@ -160,8 +164,13 @@ class LiveSession:
                     self._slots[event.name] = event.value
                 case SuggestionOffered():
                     self._cards[event.suggestion_id] = event
+                    self.outcomes.offered(event)
+                    if event.kind != "nothing":
+                        self.guard.place(event.suggestion_id, event.at_ms, replaces=event.replaces, retires=event.retires)
                     for citation in event.citations[:1]:
                         self.guard.recall(citation.article_id, event.at_ms)
+                case SuggestionOutcome():
+                    self.outcomes.settled(event.suggestion_id)
                 case SuggestionWithdrawn():
                     self._gone.add((event.article_id, event.version))
                 case _:
@@ -182,13 +191,31 @@ class LiveSession:
             case OutOfForce():
                 return self._withdraw(event)
 
+    def preview(self, utterance_id: UtteranceId, text: str) -> Investigate | None:
+        """What the customer would be asking if these were the words; None if that is nothing to look up."""
+        need = self.dialogue.need(text)
+        if not worth_asking(need, self.language):
+            return None
+        return Investigate(
+            utterance_id=utterance_id,
+            text=need,
+            language=self.language,
+            context=self.dialogue.context(),
+            customer_turn=self.dialogue.customer_turn,
+        )
+
+    def close(self) -> list[Effect]:
+        """The call is over: what it leaves undecided is decided now."""
+        events = tuple(self.outcomes.end())
+        return [Record(events=events)] if events else []
+
     def cited(self) -> frozenset[Source]:
         """The sources of all cards that are not withdrawn."""
         return frozenset(source for card in self._cards.values() for source in _sources(card)) - self._gone
 
     def _heard(self, turn: Turn) -> list[Effect]:
         self.dialogue.add(turn)
-        events: list[CallEvent] = [*alerts(self.rules, turn, self.language)]
+        events: list[CallEvent] = [*self.outcomes.heard(turn), *alerts(self.rules, turn, self.language)]
         for checklist in self.checklists:
             if checklist.checklist_id in self._done:
                 events += self._tick(checklist, (turn,))
@@ -229,7 +256,14 @@ class LiveSession:
             events += self._new_intent(found)
         at_ms = self._at_ms(found.utterance_id)
         hits = suggest.presentable(found.hits)
-        offer = self.guard.consider(hits, customer_turn=asked.customer_turn, at_ms=at_ms, sure_of_need=known)
+        offer = self.guard.consider(
+            hits,
+            customer_turn=asked.customer_turn,
+            at_ms=at_ms,
+            sure_of_need=known,
+            current_turn=self.dialogue.customer_turn,
+            now_ms=self.dialogue.turns[-1].end_ms,
+        )
         reply: WriteReply | None = None
         if offer is not None and (known or is_question(asked.text)):
             # A statement without a known intent is not a need, however well some article matches its words.
@@ -237,6 +271,7 @@ class LiveSession:
                 suggestion_id(len(self._cards) + 1), offer, found.prediction, found.utterance_id, at_ms, found.stages, found.total_ms
             )
             self.guard.offered(card.suggestion_id, offer, customer_turn=asked.customer_turn, at_ms=at_ms)
+            self.outcomes.offered(card)
             self._cards[card.suggestion_id] = card
             events.append(card)
             wanted = self.generate and (self.generate_always or not suggest.fits_verbatim(offer.hits[0]))
@@ -283,6 +318,8 @@ class LiveSession:
         card = suggest.generated(
             suggestion_id(len(self._cards) + 1), first, reply.pieces, reply.hits, reply.model, reply.stages, reply.total_ms
         )
+        self.guard.place(card.suggestion_id, card.at_ms, replaces=reply.card)
+        self.outcomes.offered(card)
         self._cards[card.suggestion_id] = card
         return [Record(events=(card,))]
 

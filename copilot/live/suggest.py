@@ -77,6 +77,7 @@ def card(
             for hit in others
         ),
         replaces=offer.replaces,
+        retires=offer.retires,
         stages=stages,
         total_ms=total_ms,
     )

@@ -43,6 +43,8 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     },
     "call_events": _all("org_id call_id seq epoch type schema_version at payload", "internal"),
     "call_contents": {**_all("org_id call_id seq data_class", "internal"), "ciphertext": "sensitive"},
+    "suggestions": _all("org_id call_id suggestion_id at at_ms kind intent article_id article_version confidence generated", "internal")
+    | _all("model replaces stages total_ms outcome outcome_confidence coverage feedback refused withdrawn", "internal"),
     "call_keys": {**_all("org_id call_id key_id", "internal"), "wrapped_key": "restricted"},
     "vault": {**_all("org_id call_id token", "internal"), "ciphertext": "restricted"},
     "jobs": _all("job_id org_id call_id kind version state priority attempts losses", "internal")

@@ -18,6 +18,7 @@ from copilot.domain.calls import IMPORTED, Call, apply
 from copilot.domain.errors import Conflict, NotFound
 from copilot.domain.events import SCHEMA_VERSION, CallEnded, CallEvent, CallStarted, EventEnvelope
 from copilot.domain.ids import CallId, OrgId
+from copilot.store import suggestions
 from copilot.store import tables as t
 from copilot.store.data_classes import content_class
 from copilot.store.database import insert_if_new
@@ -140,6 +141,7 @@ def append(
     connection.execute(sa.insert(t.call_events), event_rows)
     if content_rows:
         connection.execute(sa.insert(t.call_contents), content_rows)
+    suggestions.follow(connection, envelopes)
     values = projection(call)
     if call.agent_id != before.agent_id and call.agent_id is not None:
         values["team_id"] = _team_of(connection, org_id, call.agent_id)

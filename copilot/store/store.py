@@ -25,6 +25,7 @@ from copilot.store.outbox import SqlOutbox
 from copilot.store.passwords import Passwords
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
+from copilot.store.suggestions import SqlSuggestions
 from copilot.store.wrapup import SqlWrapUp
 
 
@@ -49,6 +50,7 @@ class Store:
         self.notes = SqlNotes(database, keyring, clock)
         self.wrap_up = SqlWrapUp(database, keyring, clock, doorbell)
         self.preferences = SqlPreferences(database, clock)
+        self.suggestions = SqlSuggestions(database)
 
     def imports(self, org_id: OrgId) -> SqlImports:
         """The imports of knowledge files of one organisation."""

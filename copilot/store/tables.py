@@ -251,6 +251,30 @@ call_contents = sa.Table(
     _of_call(),
 )
 
+suggestions = sa.Table(
+    "suggestions",
+    metadata,
+    *_call_key(),
+    sa.Column("suggestion_id", sa.String, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("kind", "intent", "article_id")),
+    sa.Column("article_version", sa.Integer, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("generated", sa.Boolean, nullable=False),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("model", "replaces")),
+    sa.Column("stages", Json, nullable=False),
+    sa.Column("total_ms", sa.Float, nullable=False),
+    sa.Column("outcome", sa.String, nullable=False),
+    *(sa.Column(name, sa.Float, nullable=False) for name in ("outcome_confidence", "coverage")),
+    sa.Column("feedback", Json, nullable=False),
+    sa.Column("refused", sa.String, nullable=False),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+    _of_call(),
+    sa.Index(None, "org_id", "at"),
+    sa.Index(None, "org_id", "article_id", "at"),
+)
+
 call_keys = sa.Table(
     "call_keys",
     metadata,

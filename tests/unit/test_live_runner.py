@@ -11,6 +11,7 @@ from datetime import date
 
 import pytest
 
+from copilot.domain.artifacts import ARTIFACT_KINDS
 from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.bus import call_topic
@@ -88,9 +89,9 @@ async def test_the_last_question_of_a_call_is_answered_before_the_call_ends(tmp_
     await call.end("hangup", 2000)
     await call.end("hangup", 2000)
     kinds = [event.type for event in bench.events()]
-    assert kinds == ["call_started", "utterance_final", "intent_detected", "suggestion_offered", "call_ended"]
+    assert kinds == ["call_started", "utterance_final", "intent_detected", "suggestion_offered", "suggestion_outcome", "call_ended"]
     assert bench.desk.live_calls == 0
-    assert len(bench.store.outbox.open_jobs()) == 4
+    assert len(bench.store.outbox.open_jobs()) == len(ARTIFACT_KINDS)
     bench.store.close()
 
 
@@ -374,4 +375,56 @@ async def test_each_organisation_has_its_own_forbidden_wordings(tmp_path):
         assert refused.reason == "forbidden"
         await call.end("hangup", 3000)
         await writer.aclose()
+    bench.store.close()
+
+
+# --- ahead of the final ---------------------------------------------------------------------------------------------------------------
+
+
+def partial(number: int, stable: str) -> TranscriptPartial:
+    return TranscriptPartial(
+        channel="customer", utterance_id=UtteranceId(f"customer-{number}"), start_ms=1000 * number, end_ms=1000 * number + 500,
+        stable=stable, unstable="", language="zh",
+    )  # fmt: skip
+
+
+async def test_what_a_partial_asked_is_not_looked_up_again_for_the_final(tmp_path):
+    knowledge = OneAnswer(0.9)
+    bench = Bench(tmp_path, knowledge)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    call.partial(partial(1, "请问提前还款要违约金吗"))
+    call.partial(partial(1, "请问提前还款要违约金吗"))
+    await call.final(final(1, "请问，提前还款要违约金吗？"))
+    (card,) = await bench.until("suggestion_offered")
+    assert len(knowledge.searches) == 1
+    assert "ahead" in {stage.name for stage in card.stages}
+    await call.end("hangup", 3000)
+    bench.store.close()
+
+
+async def test_a_wrong_guess_shows_nothing_and_the_final_is_looked_up(tmp_path):
+    knowledge = OneAnswer(0.9)
+    bench = Bench(tmp_path, knowledge)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    call.partial(partial(1, "提前还款要违约金"))
+    await asyncio.sleep(0.1)
+    assert [event.type for event in bench.events()] == ["call_started"], "a guess is nothing that happened"
+    await call.final(final(1, "提前还款要预约几天呢"))
+    (card,) = await bench.until("suggestion_offered")
+    assert knowledge.searches[-1] == "提前还款要预约几天呢"
+    assert {stage.name for stage in card.stages} >= {"intent", "retrieve"}
+    await call.end("hangup", 3000)
+    bench.store.close()
+
+
+async def test_few_guesses_are_made_of_an_utterance(tmp_path):
+    knowledge = OneAnswer(0.9)
+    bench = Bench(tmp_path, knowledge)
+    call = await bench.desk.open_call(START, INTEGRATION)
+    words = "我上个月刚办的那个按揭贷款现在想要提前把它全部还掉请问这样要不要收违约金呢"
+    for length in range(4, len(words), 2):
+        call.partial(partial(1, words[:length]))
+        await asyncio.sleep(0.02)
+    assert len(knowledge.searches) <= 3
+    await call.end("hangup", 3000)
     bench.store.close()
