@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from copilot.domain.knowledge import Article, BankTerm
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.domain.ports.bus import Bus
-    from copilot.domain.ports.knowledge import Embedder, IntentClassifier
+    from copilot.domain.ports.knowledge import Embedder
     from copilot.domain.ports.llm import ReplyWriter, TextModel
     from copilot.domain.ports.media import MediaStore
     from copilot.llm.client import LlmConfig
     from copilot.modelhub.hub import ModelHub
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
+    from kb.intents import ExemplarIntents
     from kb.service import KnowledgeBase
     from streaming.asr.lexicon import Lexicon
     from streaming.asr.schedule import ScheduleConfig
@@ -130,11 +131,15 @@ def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder, *
     raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
 
 
-def open_intents(settings: Settings, pack: str, articles: Sequence[Article], embedder: Embedder) -> IntentClassifier:
-    """The classifier from the intents pack and the similar questions of the articles."""
+def open_intents(
+    settings: Settings, pack: str, articles: Sequence[Article], embedder: Embedder, trained: str | None = None
+) -> ExemplarIntents:
+    """The classifier from the intents pack, the similar questions of the articles and the stored model (``trained``), if it fits."""
+    from kb.intent_model import parse_trained
     from kb.intents import ExemplarIntents
 
-    return ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering(settings, embedder))
+    model = parse_trained(trained) if trained is not None else None
+    return ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering(settings, embedder), trained=model)
 
 
 def asr_directory(settings: Settings) -> Path:

@@ -44,6 +44,7 @@ class Organisation:
         self._remembering = engines.remembering(settings, embedder)
         self._rules = RulesCache(articles)
         self._intents: IntentClassifier | None = None
+        self._intent_versions = (0, 0)
         self._watermark = -1
         self._day: date | None = None
         self.task: asyncio.Task[None] | None = None
@@ -70,9 +71,12 @@ class Organisation:
             watermark = self.articles.watermark()
             day = self.articles.today()
             report = self.knowledge.refresh(self.articles, progress, rebuild=rebuild)
-            pack = self.articles.pack("intents")
+            versions = self._versions()
+            pack, model = self.articles.pack("intents"), self.articles.pack("intent_model")
             if pack is not None:
-                self._intents = engines.open_intents(self._settings, pack[1], self.knowledge.articles, self._embedder)
+                trained = model[1] if model is not None else None
+                self._intents = engines.open_intents(self._settings, pack[1], self.knowledge.articles, self._embedder, trained)
+            self._intent_versions = versions
             self._rules.current()
             self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)

@@ -29,9 +29,11 @@ def postcall_tools(settings: Settings, store: Store, org_id: OrgId) -> Tools:
             raise NotFound(f"The bank pack {name} is not loaded; run: pangting kb import kb/samples/bank (or your own folder)")
         texts[name] = found[1]
     embedder = engines.open_embedder(settings)
+    model = articles.pack("intent_model")
+    trained = model[1] if model is not None else None
     return Tools(
         packs=parse_packs(texts["taxonomy"], texts["rubric"], texts["intents"]),
-        intents=engines.open_intents(settings, texts["intents"], articles.published(), embedder),
+        intents=engines.open_intents(settings, texts["intents"], articles.published(), embedder, trained),
         embedder=embedder,
         pack_embedder=engines.remembering(settings, embedder),
         model=engines.open_text_model(settings),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from copilot import __version__
-from copilot.cli import calls, kb, models, operate, people, play, postcall, privacy, transcribe
+from copilot.cli import calls, intents, kb, models, operate, people, play, postcall, privacy, transcribe
 from copilot.domain.errors import CopilotError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("play")(play.play)
 app.add_typer(models.app, name="models")
 app.add_typer(kb.app, name="kb")
+app.add_typer(intents.app, name="intents")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(postcall.app, name="postcall")
 app.add_typer(people.app, name="users")

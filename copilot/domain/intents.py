@@ -27,9 +27,16 @@ class IntentScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentPrediction:
-    """The best intent of an utterance, or ``unknown``."""
+    """The best intent of an utterance, or ``unknown``.
+
+    ``outside``: how surely no need is stated. ``also``: other needs that the same utterance states. ``refers_to``: the place in the context
+    given (from 0) of the utterance by which a short one was understood.
+    """
 
     intent: str
     confidence: float
+    outside: float = 0.0
     alternatives: tuple[IntentScore, ...] = ()
+    also: tuple[IntentScore, ...] = ()
+    refers_to: int | None = None
     why: tuple[IntentReason, ...] = ()

@@ -70,11 +70,10 @@ class Dialogue:
         text = joiner.join(part for part in parts if part)
         return text[-_MAX_QUERY_CHARS:]
 
-    def context(self, limit: int = 3) -> tuple[str, ...]:
+    def earlier(self, limit: int = 3) -> tuple[Turn, ...]:
         """Earlier utterances of the customer, oldest first, without the open turn."""
         open_ids = {turn.utterance_id for turn in self._open}
-        earlier = [turn.text for turn in self.turns if turn.channel != "agent" and turn.utterance_id not in open_ids]
-        return tuple(earlier[-limit:])
+        return tuple(turn for turn in self.turns if turn.channel != "agent" and turn.utterance_id not in open_ids)[-limit:]
 
     def recent(self, limit: int = 8) -> Sequence[Turn]:
         return self.turns[-limit:]

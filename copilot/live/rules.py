@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import yaml
@@ -35,11 +35,14 @@ class ComplianceRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecklistStep:
+    """``hint``: what the agent may say. ``script``: the same with slots of the call in it (``{card}``, ``{amount}``, ``{date}`` …)."""
+
     step_id: str
     channel: str
     patterns: Mapping[str, tuple[re.Pattern[str], ...]]
     name: Mapping[str, str]
     hint: Mapping[str, str]
+    script: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,7 @@ def parse_checklists(text: str) -> tuple[Checklist, ...]:
                     patterns=_patterns(step.get("patterns"), where),
                     name=step.get("name") or {},
                     hint=step.get("hint") or {},
+                    script=step.get("script") or {},
                 )
             )
         checklists.append(

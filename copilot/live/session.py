@@ -14,9 +14,6 @@ from typing import Literal
 from copilot.domain.artifacts import Turn
 from copilot.domain.events import (
     CallEvent,
-    ChecklistTicked,
-    IntentDetected,
-    SlotFilled,
     SuggestionOffered,
     SuggestionOutcome,
     SuggestionWithdrawn,
@@ -28,12 +25,12 @@ from copilot.domain.knowledge import Hit
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import Stage
 from copilot.live import suggest
-from copilot.live.compliance import alerts, ticks
+from copilot.live.compliance import alerts
 from copilot.live.dialogue import Dialogue, is_question, worth_asking
 from copilot.live.guard import AttentionPolicy, Guard
 from copilot.live.outcome import Outcomes
 from copilot.live.rules import Checklist, ComplianceRule
-from copilot.live.slots import slots
+from copilot.live.understanding import Understanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +100,8 @@ class Investigate:
     language: str
     context: tuple[str, ...]
     customer_turn: int
+    earlier: tuple[UtteranceId, ...] = ()
+    """The utterances of ``context``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +133,7 @@ class LiveSession:
     dialogue: Dialogue = field(init=False)
     guard: Guard = field(init=False)
     outcomes: Outcomes = field(init=False, default_factory=Outcomes)
-    _done: dict[str, frozenset[str]] = field(init=False, default_factory=dict)
-    _intents: set[str] = field(init=False, default_factory=set)
-    _slots: dict[str, str] = field(init=False, default_factory=dict)
-    """The newest value of each."""
+    understanding: Understanding = field(init=False)
     _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
     _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
     _gone: set[Source] = field(init=False, default_factory=set)
@@ -145,23 +141,16 @@ class LiveSession:
     def __post_init__(self) -> None:
         self.dialogue = Dialogue(language=self.language)
         self.guard = Guard(policy=self.policy)
+        self.understanding = Understanding(language=self.language, day=self.day, checklists=self.checklists)
 
     def restore(self, events: Sequence[CallEvent]) -> None:
         """Takes over where another node stopped: what was said, understood, ticked and offered, in order."""
         for event in events:
+            self.understanding.restore(event)
             match event:
                 case UtteranceFinal():
                     self.dialogue.add(turn_of(event))
                     self.outcomes.heard(turn_of(event))
-                case IntentDetected(intent=intent) if intent != UNKNOWN_INTENT:
-                    self._intents.add(intent)
-                    for checklist in self.checklists:
-                        if intent in checklist.intents:
-                            self._done.setdefault(checklist.checklist_id, frozenset())
-                case ChecklistTicked():
-                    self._done[event.checklist_id] = self._done.get(event.checklist_id, frozenset()) | {event.step_id}
-                case SlotFilled():
-                    self._slots[event.name] = event.value
                 case SuggestionOffered():
                     self._cards[event.suggestion_id] = event
                     self.outcomes.offered(event)
@@ -215,14 +204,11 @@ class LiveSession:
 
     def _heard(self, turn: Turn) -> list[Effect]:
         self.dialogue.add(turn)
-        events: list[CallEvent] = [*self.outcomes.heard(turn), *alerts(self.rules, turn, self.language)]
-        for checklist in self.checklists:
-            if checklist.checklist_id in self._done:
-                events += self._tick(checklist, (turn,))
-        if turn.channel != "agent":
-            found = slots(turn.text, turn.utterance_id, day=self.day, language=self.language)
-            self._slots |= {slot.name: slot.value for slot in found}
-            events += found
+        events: list[CallEvent] = [
+            *self.outcomes.heard(turn),
+            *alerts(self.rules, turn, self.language),
+            *self.understanding.heard(turn),
+        ]
         effects: list[Effect] = [Record(events=tuple(events))] if events else []
         need = self.dialogue.need()
         if turn.channel != "agent" and worth_asking(need, self.language):
@@ -230,18 +216,13 @@ class LiveSession:
                 utterance_id=turn.utterance_id,
                 text=need,
                 language=self.language,
-                context=self.dialogue.context(),
+                context=tuple(said.text for said in self.dialogue.earlier()),
+                earlier=tuple(said.utterance_id for said in self.dialogue.earlier()),
                 customer_turn=self.dialogue.customer_turn,
             )
             self._asked_turn[turn.utterance_id] = ask
             effects.append(ask)
         return effects
-
-    def _tick(self, checklist: Checklist, turns: Sequence[Turn]) -> list[CallEvent]:
-        done = self._done.get(checklist.checklist_id, frozenset())
-        found = ticks(checklist, turns, done, self.language)
-        self._done[checklist.checklist_id] = done | {tick.step_id for tick in found}
-        return [*found]
 
     def _found(self, found: Findings) -> list[Effect]:
         asked = self._asked_turn.pop(found.utterance_id, None)
@@ -249,11 +230,14 @@ class LiveSession:
             return []
         if self._gone:
             found = replace(found, hits=tuple(hit for hit in found.hits if (hit.article.article_id, hit.article.version) not in self._gone))
-        events: list[CallEvent] = []
         known = found.prediction.intent != UNKNOWN_INTENT
-        new = known and found.prediction.intent not in self._intents
-        if new:
-            events += self._new_intent(found)
+        events, new = self.understanding.found(
+            found.prediction,
+            found.utterance_id,
+            customer_turn=asked.customer_turn,
+            earlier=asked.earlier,
+            said=self.dialogue.turns,
+        )
         at_ms = self._at_ms(found.utterance_id)
         hits = suggest.presentable(found.hits)
         offer = self.guard.consider(
@@ -291,24 +275,6 @@ class LiveSession:
             events.append(nothing)
         effects: list[Effect] = [Record(events=tuple(events))] if events else []
         return [*effects, reply] if reply is not None else effects
-
-    def _new_intent(self, found: Findings) -> list[CallEvent]:
-        prediction = found.prediction
-        self._intents.add(prediction.intent)
-        events: list[CallEvent] = [
-            IntentDetected(
-                utterance_id=found.utterance_id,
-                intent=prediction.intent,
-                confidence=prediction.confidence,
-                alternatives=prediction.alternatives,
-                why=prediction.why,
-            )
-        ]
-        for checklist in self.checklists:
-            if prediction.intent in checklist.intents and checklist.checklist_id not in self._done:
-                # What was said before the checklist opened counts: identity is verified before the need is known.
-                events += self._tick(checklist, self.dialogue.turns)
-        return events
 
     def _replied(self, reply: ReplyWritten) -> list[Effect]:
         first = self._cards.get(reply.card)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from copilot.domain.errors import InvalidInput
 from copilot.domain.ids import ArticleId
 from copilot.domain.intents import UNKNOWN_INTENT
 from copilot.domain.knowledge import Article
-from kb.intents import ExemplarIntents, says_nothing
+from kb.intent_eval import judge, parse_turns
+from kb.intent_model import parse_trained, trained_text
+from kb.intent_training import Sample, train
+from kb.intents import ExemplarIntents, checked, exemplars, says_nothing
 from tests.fakes.gram_embedder import GramEmbedder
 
 PACK = """
@@ -28,6 +33,9 @@ intents:
 unknown_examples:
   zh: [今天天气真好, 你们那边吃饭了没有, 宝宝别闹, 我先挂了, 信号不好你再说一遍]
   en: [nice weather today, what did you have for lunch, the line is bad, hang on a second]
+follow_up_examples:
+  zh: [那要多久, 要多少钱呢, 在哪里弄]
+  en: [how long is that, how much is it]
 """
 
 
@@ -118,3 +126,58 @@ def test_one_intent_is_not_enough() -> None:
     lonely = "intents:\n  - {id: a, name: {zh: 甲, en: A}, examples: {zh: [挂失], en: [lost]}}\n"
     with pytest.raises(InvalidInput, match="at least two intents"):
         ExemplarIntents(lonely, [], GramEmbedder())
+
+
+def test_a_short_turn_goes_on_with_the_need_before_and_says_so(intents: ExemplarIntents) -> None:
+    assert intents.classify("那要多久", "zh").intent == UNKNOWN_INTENT
+    found = intents.classify("那要多久", "zh", ["我的信用卡丢了，想挂失", "嗯"])
+    assert found.intent == "card_loss"
+    assert found.refers_to == 0
+    assert any(reason.kind == "context" for reason in found.why)
+
+
+def test_a_turn_with_two_needs_tells_both_and_answers_the_last(intents: ExemplarIntents) -> None:
+    found = intents.classify("我的信用卡丢了，顺便问一下，转账限额怎么调高", "zh")
+    assert found.intent == "transfer_limit"
+    assert [other.intent for other in found.also] == ["card_loss"]
+
+
+def test_what_is_trained_is_stored_and_read_again_and_used_only_if_it_fits() -> None:
+    embedder = GramEmbedder(dimension=256)
+    data = checked(PACK)
+    samples = {}
+    for language in ("zh", "en"):
+        items = exemplars(data, [], language)
+        vectors = embedder.embed([item.text for item in items], "query")
+        copies = [(0, "我的信用咖丢了", vectors[0])] if language == "zh" else []
+        samples[language] = Sample(exemplars=items, vectors=vectors, rules=[frozenset()] * len(items), copies=copies)
+    trained = train(samples, embedder.identity)
+    again = parse_trained(trained_text(trained))
+    assert again.sha256 == parse_trained(trained_text(again)).sha256
+    assert 0 < again.report["zh"]["macro_f1"][0] <= 1
+    used = ExemplarIntents(PACK, [], embedder, trained=again)
+    assert (used.trained, used.stale) == (again, False)
+    assert used.classify("我的信用卡丢了", "zh").intent == "card_loss"
+    changed = ExemplarIntents(PACK.replace("还有多少积分", "积分还剩几个"), [], embedder, trained=again)
+    assert (changed.trained, changed.stale) == (again, True)
+    other = ExemplarIntents(PACK, [], GramEmbedder(dimension=128), trained=again)
+    assert other.trained is None
+    with pytest.raises(InvalidInput, match="pangting intents train"):
+        parse_trained("{}")
+
+
+def test_labelled_turns_are_judged_with_what_was_said_before(intents: ExemplarIntents) -> None:
+    said = [("a", "我的信用卡丢了", "我的信用咖丢了", "card_loss"), ("a", "那要多久", "那要多就", "card_loss")]
+    said.append(("b", "今天天气真好", "今天天气真号", "out_of_scope"))
+    lines = [json.dumps({"dialogue": "a", "language": "zh", "channel": "agent", "text": "您好"})]
+    lines += [
+        json.dumps({"dialogue": dialogue, "language": "zh", "channel": "customer", "text": text, "asr_text": noisy, "intent": intent})
+        for dialogue, text, noisy, intent in said
+    ]
+    result = judge(intents, parse_turns(lines))
+    assert result["turns"] == 3
+    assert result["text"]["macro_f1"][0] == 1
+    assert result["text"]["out_of_scope_auc"][0] == 1
+    assert result["text"]["wrong"] == []
+    with pytest.raises(InvalidInput, match="Line 1"):
+        parse_turns(["{}"])

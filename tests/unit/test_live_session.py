@@ -9,9 +9,9 @@ import pytest
 
 from copilot.domain.artifacts import Turn
 from copilot.domain.errors import InvalidInput
-from copilot.domain.events import ChecklistTicked, ComplianceAlerted, IntentDetected, SlotFilled, SuggestionOffered
+from copilot.domain.events import ChecklistTicked, ComplianceAlerted, IntentDetected, NextActionProposed, SlotFilled, SuggestionOffered
 from copilot.domain.ids import ArticleId, PassageId, UtteranceId
-from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
+from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction, IntentScore
 from copilot.domain.knowledge import Article, Hit, Passage
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.live.guard import AttentionPolicy
@@ -33,7 +33,8 @@ checklists:
     name: {zh: 盗刷, en: Fraud}
     steps:
       - {id: verify, channel: agent, name: {zh: 核身}, patterns: {zh: ['后四位'], en: []}, hint: {zh: x}}
-      - {id: freeze, channel: agent, name: {zh: 冻结}, patterns: {zh: ['冻结'], en: []}, hint: {zh: x}}
+      - {id: freeze, channel: agent, name: {zh: 冻结}, patterns: {zh: ['冻结'], en: []}, hint: {zh: 我马上冻结您的卡},
+         script: {zh: '我马上冻结{card}的卡'}}
 """
 
 
@@ -230,3 +231,38 @@ def test_what_is_below_the_bar_of_the_knowledge_base_is_not_offered_however_sure
 def test_a_faulty_rule_file_is_refused_with_the_place(text: str, message: str):
     with pytest.raises(InvalidInput, match=message):
         parse_compliance(text)
+
+
+def test_the_next_action_is_the_first_step_that_is_left_with_the_callers_slots():
+    live = session()
+    live.receive(Heard(turn=turn(1, "【尾号#1】的卡被盗刷了三千块怎么办")))
+    effects = live.receive(found("customer-1", "card_fraud", hit("fraud", 0.9)))
+    (action,) = records(effects, NextActionProposed)
+    assert action.step_id == "verify"
+    effects = live.receive(Heard(turn=turn(2, "请问您卡号后四位", "agent")))
+    (action,) = records(effects, NextActionProposed)
+    assert (action.step_id, action.script, action.missing) == ("freeze", "我马上冻结【尾号#1】的卡", ())
+    effects = live.receive(Heard(turn=turn(3, "已经为您冻结", "agent")))
+    (action,) = records(effects, NextActionProposed)
+    assert action.step_id == ""
+
+
+def test_a_script_whose_slot_nobody_has_named_stays_a_plain_hint():
+    live = session()
+    live.receive(Heard(turn=turn(1, "我的卡被盗刷了怎么办")))
+    live.receive(found("customer-1", "card_fraud", hit("fraud", 0.9)))
+    (action,) = records(live.receive(Heard(turn=turn(2, "请问您卡号后四位", "agent"))), NextActionProposed)
+    assert (action.script, action.missing) == ("我马上冻结您的卡", ("card",))
+
+
+def test_every_need_of_a_turn_is_told_once_with_the_turn_it_refers_to():
+    live = session()
+    live.receive(Heard(turn=turn(1, "我的卡被盗刷了怎么办")))
+    live.receive(found("customer-1", "card_fraud", hit("fraud", 0.9)))
+    live.receive(Heard(turn=turn(2, "请稍等", "agent")))
+    live.receive(Heard(turn=turn(3, "那要多久，还有年费怎么收")))
+    prediction = IntentPrediction(
+        intent="card_fraud", confidence=0.7, also=(IntentScore(intent="fee_inquiry", confidence=0.6),), refers_to=0
+    )
+    effects = live.receive(Findings(utterance_id=UtteranceId("customer-3"), prediction=prediction, hits=()))
+    assert [(e.intent, e.refers_to) for e in records(effects, IntentDetected)] == [("fee_inquiry", None), ("card_fraud", "customer-1")]
