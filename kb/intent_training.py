@@ -8,13 +8,12 @@ what calibrates them. Exemplars with the same words stay in one fold; noisy copi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from kb.intent_features import Matrix, document_frequency, features, hashed, term_counts
 from kb.intent_model import FOLLOW, NEIGHBOURS, OVERLAP, UNKNOWN, Exemplar, LinearPart, Trained, Weights, biases
@@ -23,6 +22,7 @@ from kb.measures import area_estimate
 FOLDS = 5
 RIDGE = 2.0
 _SHRINK = 1e-3
+_FINEST = 0.01
 _DRAWS = 1000
 
 
@@ -67,7 +67,7 @@ def fit_linear(
     column = {name: number for number, name in enumerate(classes)}
     for language, sample in samples.items():
         chosen = keep[language] if keep is not None else np.ones(len(sample.exemplars), bool)
-        rows = np.flatnonzero(chosen)
+        rows = [int(row) for row in np.flatnonzero(chosen)]
         texts = [sample.exemplars[row].text for row in rows]
         vectors = [sample.vectors[rows]]
         targets += [column[sample.exemplars[row].intent] for row in rows]
@@ -199,8 +199,24 @@ def _fit_weights(held: Sequence[_Held], classes: Sequence[str]) -> Weights:
         log_sum = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
         return float((share * (log_sum - logits[np.arange(len(gold)), gold])).sum() + _SHRINK * (moved**2).sum())
 
-    found = minimize(loss, np.zeros(len(names)), method="Powell", options={"maxiter": 30, "xtol": 1e-2, "ftol": 1e-4})
-    return Weights(**dict(zip(names, (origin + scale * found.x).tolist(), strict=True)))
+    found = _descend(loss, np.zeros(len(names)))
+    return Weights(**dict(zip(names, (origin + scale * found).tolist(), strict=True)))
+
+
+def _descend(loss: Callable[[npt.NDArray[np.float64]], float], start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The lowest point near ``start``, one coordinate after the other with halving steps: enough for a handful of smooth weights."""
+    at, lowest, step = start.copy(), loss(start), 0.5
+    while step > _FINEST:
+        moved = False
+        for place in range(len(at)):
+            for change in (step, -step):
+                tried = at.copy()
+                tried[place] += change
+                if (value := loss(tried)) < lowest:
+                    at, lowest, moved = tried, value, True
+                    break
+        step = step if moved else step / 2
+    return at
 
 
 def _softmax(logits: Matrix) -> Matrix:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from copilot.modelhub.hub import ModelHub
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
+    from kb.embeddings import RememberingEmbedder
     from kb.intents import ExemplarIntents
     from kb.service import KnowledgeBase
     from streaming.asr.lexicon import Lexicon
@@ -107,7 +108,7 @@ def open_embedder(settings: Settings, threads: int = 1) -> Embedder:
     return open_(model_hub(settings), settings.embed.model, threads=threads)
 
 
-def remembering(settings: Settings, embedder: Embedder) -> Embedder:
+def remembering(settings: Settings, embedder: Embedder) -> RememberingEmbedder:
     """The same with a file of vectors beside the models, shared by every index here. For the bank's own texts, never for calls."""
     from kb.embeddings import RememberingEmbedder
 

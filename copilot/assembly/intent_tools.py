@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class IntentDesk:
         for language in ("zh", "en"):
             sentences = intents.exemplars(data, self._articles.published(), language)
             texts = [item.text for item in sentences]
-            vectors = remembering.embed(texts, "query", lambda done, total, name=language: progress(done, total, f"{name} sentences"))  # type: ignore[misc]
+            vectors = remembering.embed(texts, "query", partial(_sentences, progress, language))
             copies = []
             if noise and language == "zh":
                 misheard = [noisy(text, kind, 1) for text in texts]
@@ -78,6 +79,10 @@ class IntentDesk:
     def _trained(self) -> str | None:
         found = self._articles.pack("intent_model")
         return found[1] if found is not None else None
+
+
+def _sentences(progress: Progress, language: str, done: int, total: int) -> None:
+    progress(done, total, f"{language} sentences")
 
 
 @contextmanager

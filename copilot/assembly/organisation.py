@@ -56,7 +56,13 @@ class Organisation:
             self._day != self.articles.today()
             or self.articles.watermark() != self._watermark
             or self.knowledge.has_newer_ranking(self.articles)
+            or self._versions() != self._intent_versions
         )
+
+    def _versions(self) -> tuple[int, int]:
+        """Of the intents and of the model trained for them."""
+        intents, model = self.articles.pack("intents"), self.articles.pack("intent_model")
+        return (intents[0] if intents is not None else 0, model[0] if model is not None else 0)
 
     def refresh(self) -> None:
         """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete.
