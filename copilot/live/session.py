@@ -189,7 +189,8 @@ class LiveSession:
             utterance_id=utterance_id,
             text=need,
             language=self.language,
-            context=self.dialogue.context(),
+            context=tuple(said.text for said in self.dialogue.earlier()),
+            earlier=tuple(said.utterance_id for said in self.dialogue.earlier()),
             customer_turn=self.dialogue.customer_turn,
         )
 
