@@ -117,6 +117,15 @@ class JobsSettings(_Section):
     concurrency: int = Field(1, ge=1, description="Processes of that worker.")
 
 
+class WebhooksSettings(_Section):
+    send: bool = Field(True, description="Deliver webhook messages from this server.")
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts inside the network, as host or host:port, that webhooks may go to; these also without TLS."
+    )
+    only_hosts: bool = Field(False, description="Webhooks may go to no other host than these.")
+    templates: Path | None = Field(None, description="A directory with webhook templates of your own (*.yaml).")
+
+
 class KbSettings(_Section):
     url: str = Field("", description="embedded:///dir (default: <data_dir>/index) or elasticsearch://host:port/index.")
     min_confidence: float = Field(
@@ -205,6 +214,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     bus: BusSettings = Field(default_factory=BusSettings)
     jobs: JobsSettings = Field(default_factory=JobsSettings)
+    webhooks: WebhooksSettings = Field(default_factory=WebhooksSettings)
     kb: KbSettings = Field(default_factory=KbSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -16,6 +16,7 @@ from copilot.api import (
     auth,
     calls,
     embed,
+    exports,
     feed_ws,
     health,
     jobs,
@@ -25,6 +26,7 @@ from copilot.api import (
     problems,
     suggestions,
     telephony,
+    webhooks,
     wrapup,
 )
 from copilot.api.context import ApiContext
@@ -95,6 +97,8 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(preferences.router(context))
     api.include_router(embed.router(context))
     api.include_router(jobs.router(context))
+    api.include_router(webhooks.router(context))
+    api.include_router(exports.router(context))
     api.include_router(audio.router(context))
     api.include_router(kb.router(context))
     api.include_router(articles.router(context))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from copilot.domain.article_checks import Finding
 from copilot.domain.clock import Clock
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.knowledge import Article, Passage
 from copilot.domain.knowledge_use import GapReport, UseReport
+from copilot.domain.people import Scope
 from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
@@ -23,6 +24,7 @@ from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
 from copilot.store.suggestions import SqlSuggestions
+from copilot.store.webhooks import SqlWebhooks
 from copilot.store.wrapup import SqlWrapUp
 from copilot.telemetry.metrics import Metrics
 
@@ -64,6 +66,32 @@ class RecordingReader(Protocol):
 
     def peaks(self, org_id: OrgId, call_id: CallId, channel: str, buckets: int) -> list[float]:
         """The loudest sample of each of ``buckets`` equal spans, 0–1."""
+        ...
+
+
+class WebhookRules(Protocol):
+    """What the API must know of webhooks that the store does not: where they may go, how bodies are written, how secrets are shown."""
+
+    def check(self, url: str, events: Sequence[str], template: str, authorization_env: str) -> None:
+        """Raises InvalidInput, NotFound."""
+        ...
+
+    def templates(self) -> list[Json]:
+        """``[{name, description, events}]``."""
+        ...
+
+    def secret_text(self, secret: bytes) -> str: ...
+
+    def ring(self) -> None:
+        """A message may be due."""
+        ...
+
+
+class TicketExport(Protocol):
+    """Tickets as files for spreadsheets. Synchronous."""
+
+    def write(self, scope: Scope, form: Literal["csv", "xlsx"], language: str, filters: Json) -> Iterable[bytes]:
+        """``filters``: ``{after, before, level1, level2, agent_id}``, each None when it does not matter. Raises InvalidInput."""
         ...
 
 
@@ -122,6 +150,9 @@ class ApiContext:
     jobs: SqlJobs
     rerun: Callable[[OrgId, CallId, str], None]
     jobs_changed: Callable[[], None]
+    webhooks: SqlWebhooks
+    webhook_rules: WebhookRules
+    tickets: TicketExport
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     editing: Callable[[OrgId], Editing]

@@ -26,6 +26,7 @@ from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings, join_again
 from copilot.assembly.telephony import TelephoneSystems, page_calls
+from copilot.assembly.webhooks import TicketFiles, Webhooks
 from copilot.domain.errors import ConfigError, CopilotError
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
@@ -125,6 +126,7 @@ class Server:
             stack.push_async_callback(self.reply_writer.aclose)
         recognizers, self.vad = await recognizer_task
         recorder = await stack.enter_async_context(self._recorder())
+        self._webhooks = Webhooks(settings, self.store, self.clock, self._measure_webhook)
         interrupted = self._interrupted_calls()
         await interrupted.take()
         dispatcher = await stack.enter_async_context(self._recognition(recognizers))
@@ -134,6 +136,8 @@ class Server:
         await stack.enter_async_context(self._admin())
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._after_call())
+        self._webhooks.start()
+        stack.push_async_callback(self._webhooks.stop)
         await stack.enter_async_context(Erasure(self.store, self.media, self.clock).running(settings.retention.days))
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
@@ -211,6 +215,9 @@ class Server:
         metrics.count("pangting_asr_audio_seconds_total", batch.audio_ms / 1000, lane=batch.lane)
         for waited in batch.queue_ms:
             metrics.observe("pangting_asr_queue_ms", waited, lane=batch.lane)
+
+    def _measure_webhook(self, result: str) -> None:
+        self.metrics.count("pangting_webhooks_total", result=result)
 
     def _measure_call(self, account: AudioAccount) -> None:
         for outcome, seconds in account.seconds().items():
@@ -378,6 +385,9 @@ class Server:
             jobs=self.store.jobs,
             rerun=self._rerun,
             jobs_changed=self._jobs_changed,
+            webhooks=self.store.webhooks,
+            webhook_rules=self._webhooks,
+            tickets=TicketFiles(self.store),
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             editing=self._editing,
@@ -421,12 +431,16 @@ class Server:
     async def _after_call(self) -> AsyncIterator[None]:
         from copilot.assembly.after_call import AfterCall
 
-        work = self._after = AfterCall(self.settings, self.store, self.bus, self.clock, self.ring)
+        work = self._after = AfterCall(self.settings, self.store, self.bus, self.clock, self._artifacts_changed)
         await work.start()
         try:
             yield
         finally:
             await work.stop()
+
+    def _artifacts_changed(self, org_id: OrgId, call_id: CallId) -> None:
+        self._webhooks.ring()
+        self.ring(org_id, call_id)
 
     def ring(self, org_id: OrgId, call_id: CallId) -> None:
         """Events of a call were written by another process: whoever watches it reads the store."""

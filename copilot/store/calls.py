@@ -95,6 +95,27 @@ class SqlCalls:
             cipher = rows.find_cipher(connection, self._keyring, org_id, call_id) if found else None
             return [] if cipher is None else [open_artifact(cipher, row) for row in found]
 
+    def projected(self, org_id: OrgId, call_id: CallId) -> Call:
+        """The call, for parts of the program that act for no person. Raises NotFound."""
+        with self._database.read() as connection:
+            query = sa.select(t.calls).where(rows.is_call(t.calls, org_id, call_id))
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"There is no call {call_id}.")
+        return rows.call_of(row)
+
+    def versions(self, org_id: OrgId, call_id: CallId, subject: Mapping[str, int]) -> list[Artifact]:
+        """These versions of these kinds; for an empty ``subject`` the first of each kind. Raises NotFound when the call was erased."""
+        here = rows.is_call(t.artifacts, org_id, call_id)
+        with self._database.read() as connection:
+            cipher = rows.need_cipher(connection, self._keyring, org_id, call_id)
+            found = connection.execute(sa.select(t.artifacts).where(here).order_by(t.artifacts.c.kind, t.artifacts.c.version)).mappings()
+            chosen: dict[str, RowMapping] = {}
+            for row in found:
+                if not subject or subject.get(row["kind"]) == row["version"]:
+                    chosen.setdefault(row["kind"], row)
+            return [open_artifact(cipher, row) for row in chosen.values()]
+
     def call_cipher(self, org_id: OrgId, call_id: CallId) -> CallCipher:
         """Seals and opens what belongs to this call outside the database (recordings). Raises NotFound when it was erased or never was."""
         with self._database.read() as connection:

@@ -55,6 +55,15 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     },
     "artifact_drafts": {**_all("org_id call_id kind user_id base_version updated_at", "internal"), "ciphertext": "sensitive"},
     "call_notes": {**_all("org_id call_id user_id updated_at", "internal"), "ciphertext": "sensitive"},
+    "webhook_subscriptions": {
+        **_all("org_id subscription_id events description template authorization_env active created_at", "internal"),
+        **_all("key_id old_key_id rotated_until", "internal"),
+        "url": "sensitive",
+        **_all("secret old_secret", "restricted"),
+    },
+    "webhook_messages": _all("org_id message_id subscription_id event call_id subject created_at", "internal")
+    | _all("state attempts next_at lease_until status error", "internal"),
+    "webhook_attempts": _all("org_id message_id number at status error duration_ms", "internal"),
     "articles": _all("org_id article_id language version state sha256 body created_at", "internal"),
     "article_work": {
         **_all(

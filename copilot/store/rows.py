@@ -20,6 +20,7 @@ from copilot.domain.events import SCHEMA_VERSION, CallEnded, CallEvent, CallStar
 from copilot.domain.ids import CallId, OrgId
 from copilot.store import suggestions
 from copilot.store import tables as t
+from copilot.store.announcements import announce
 from copilot.store.data_classes import content_class
 from copilot.store.database import insert_if_new
 from copilot.store.keyring import CallCipher, KeyRing, call_context, new_call_key
@@ -146,6 +147,7 @@ def append(
     if call.agent_id != before.agent_id and call.agent_id is not None:
         values["team_id"] = _team_of(connection, org_id, call.agent_id)
     connection.execute(sa.update(t.calls).where(is_call(t.calls, org_id, call_id)).values(**values))
+    announce(connection, envelopes, before, call, at)
     if call.phase == "ended" and before.phase != "ended":
         priority = BACKGROUND if call.protocol == IMPORTED else FRESH
         jobs = [

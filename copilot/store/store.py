@@ -26,6 +26,7 @@ from copilot.store.passwords import Passwords
 from copilot.store.people import SqlPeople
 from copilot.store.signin import SqlSignIn
 from copilot.store.suggestions import SqlSuggestions
+from copilot.store.webhooks import SqlWebhooks
 from copilot.store.wrapup import SqlWrapUp
 
 
@@ -43,6 +44,7 @@ class Store:
         self.calls = SqlCalls(database, keyring, clock, doorbell)
         self.outbox = SqlOutbox(database, keyring, clock, doorbell)
         self.jobs = SqlJobs(database, clock)
+        self.webhooks = SqlWebhooks(database, keyring, clock)
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
         self.import_queue = ImportQueue(database)
@@ -100,6 +102,7 @@ def open_store(
         upgrade(database)
         with database.read() as connection:
             used = set(connection.execute(sa.select(t.call_keys.c.key_id).distinct()).scalars())
+            used |= set(connection.execute(sa.select(t.webhook_subscriptions.c.key_id)).scalars())
         missing = sorted(used - keyring.key_ids())
         if missing:
             raise ConfigError(

@@ -354,6 +354,60 @@ call_notes = sa.Table(
     _of_call(),
 )
 
+# --- webhooks -------------------------------------------------------------------------------------------------------------------------
+
+webhook_subscriptions = sa.Table(
+    "webhook_subscriptions",
+    metadata,
+    _org(),
+    sa.Column("subscription_id", sa.String, primary_key=True),
+    sa.Column("url", sa.String, nullable=False),
+    sa.Column("events", Json, nullable=False),
+    sa.Column("description", sa.String, nullable=False),
+    sa.Column("template", sa.String, nullable=False),
+    sa.Column("authorization_env", sa.String, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("key_id", sa.String, nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("old_key_id", sa.String),
+    sa.Column("old_secret", sa.LargeBinary),
+    sa.Column("rotated_until", UtcDateTime),
+    sa.ForeignKeyConstraint(["org_id"], ["orgs.org_id"]),
+)
+
+webhook_messages = sa.Table(
+    "webhook_messages",
+    metadata,
+    _org(),
+    sa.Column("message_id", sa.String, primary_key=True),
+    sa.Column("subscription_id", sa.String, nullable=False),
+    sa.Column("event", sa.String, nullable=False),
+    sa.Column("call_id", sa.String, nullable=False),
+    sa.Column("subject", Json, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", UtcDateTime, nullable=False),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.String, nullable=False),
+    sa.Index(None, "state", "next_at"),
+    sa.Index(None, "org_id", "subscription_id", "created_at", "message_id"),
+)
+
+webhook_attempts = sa.Table(
+    "webhook_attempts",
+    metadata,
+    _org(),
+    sa.Column("message_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.String, nullable=False),
+    sa.Column("duration_ms", sa.Integer, nullable=False),
+)
+
 # --- knowledge ------------------------------------------------------------------------------------------------------------------------
 
 articles = sa.Table(

@@ -39,6 +39,11 @@ class SqlWrapUp:
         self._clock = clock
         self._doorbell = doorbell
 
+    def handed_in(self, org_id: OrgId, call_id: CallId) -> bool:
+        """Whether the form of this call is handed in, and was not taken back."""
+        with self._database.read() as connection:
+            return self._handed_in(connection, org_id, call_id)
+
     def drafts(self, scope: Scope, call_id: CallId) -> dict[EditableKind, Draft]:
         """The caller's own open drafts. Raises NotFound."""
         with self._database.read() as connection:

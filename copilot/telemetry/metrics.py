@@ -50,6 +50,12 @@ CATALOGUE: tuple[Definition, ...] = (
     Definition(name="pangting_degraded_total", kind="counter", help="Parts that stopped helping during a call.", labels=("part",)),
     Definition(name="pangting_jobs_open", kind="gauge", help="After-call jobs that are queued or running."),
     Definition(name="pangting_worker_up", kind="gauge", help="1 if the supervised after-call worker takes jobs."),
+    Definition(
+        name="pangting_webhooks_total",
+        kind="counter",
+        help="Attempts to deliver a webhook message: delivered, retry (it failed and is tried again), failed (given up).",
+        labels=("result",),
+    ),
     Definition(name="pangting_feed_connections", kind="gauge", help="Open feeds."),
     Definition(name="pangting_bus_lost_total", kind="counter", help="Messages dropped for slow subscribers (read again from the log)."),
 )

@@ -147,7 +147,15 @@ def variables() -> set[str]:
 
 @every_page
 def test_environment_variables_exist(page: Path) -> None:
-    others = {"PANGTING_CONFIG", "PANGTING_KEY", "PANGTING_SECRET", "PANGTING_LLM_API_KEY", "PANGTING_", "PANGTING_SPEECH_DATA"}
+    others = {
+        "PANGTING_CONFIG",
+        "PANGTING_KEY",
+        "PANGTING_SECRET",
+        "PANGTING_LLM_API_KEY",
+        "PANGTING_",
+        "PANGTING_SPEECH_DATA",
+        "PANGTING_WEBHOOK",
+    }
     others |= {"PANGTING_CALL", "PANGTING_LEG", "PANGTING_AGENT", "PANGTING_LANGUAGE"}  # channel variables of Asterisk
     named = set(re.findall(r"PANGTING_[A-Z_]*[A-Z]|PANGTING_", page.read_text(encoding="utf-8")))
     tests_only = {name for name in named if name.startswith("PANGTING_TEST_")}

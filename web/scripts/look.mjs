@@ -201,6 +201,21 @@ await shot('jobs-empty', { width: 700, height: 360, user: 'wang', path: '/jobs' 
   await p.getByTestId('jobs-discarded').click();
   await p.getByTestId('jobs-empty').waitFor();
 });
+const webhooks = (p) => p.getByTestId('webhook').first().waitFor();
+await shot('webhooks', { width: 1100, height: 620, user: 'wang', path: '/webhooks' }, async (p) => {
+  await webhooks(p);
+  await p.getByTestId('webhook-log').click();
+  await p.getByTestId('webhook-message').first().waitFor();
+});
+await shot(
+  'webhooks-new-en-dark',
+  { width: 900, height: 820, user: 'wang', path: '/webhooks', language: 'en', dark: true },
+  async (p) => {
+    await webhooks(p);
+    await p.getByTestId('webhook-new').click();
+    await p.getByTestId('webhook-form').waitFor();
+  },
+);
 await shot('call-summary', { width: 1280, height: 860, user: 'wang', path: '/calls/done-1' }, async (p) => {
   await p.getByTestId('artifact').waitFor();
   await p.locator('.sug-log summary').click();

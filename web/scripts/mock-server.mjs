@@ -307,6 +307,49 @@ const server = createServer(async (req, res) => {
       })),
     });
   }
+  if (route === '/webhooks')
+    return json({
+      webhooks: [
+        {
+          subscription_id: 'wh_1',
+          url: 'https://tickets.bank.example/api/pangting',
+          events: ['ticket.confirmed', 'qa.finished'],
+          description: '工单系统',
+          template: 'generic',
+          authorization_env: '',
+          active: true,
+          created_at: new Date().toISOString(),
+          rotated_until: null,
+        },
+      ],
+      events: ['call.ended', 'artifact.ready', 'artifact.failed', 'artifacts.ready', 'qa.finished', 'ticket.confirmed'],
+      templates: [
+        { name: 'generic', description: 'A flat JSON ticket.', events: ['ticket.confirmed', 'artifacts.ready'] },
+      ],
+    });
+  if (route === '/webhooks/wh_1/messages') {
+    const message = (n, more) => ({
+      message_id: `msg_${n}`,
+      event: 'ticket.confirmed',
+      call_id: 'c1',
+      created_at: new Date(Date.now() - n * 60_000).toISOString(),
+      state: 'delivered',
+      attempts: 1,
+      next_at: new Date(Date.now() + 300_000).toISOString(),
+      status: 204,
+      error: '',
+      ...more,
+    });
+    const failed = { status: 503, error: 'The receiver answered with HTTP status 503.' };
+    return json({
+      messages: [
+        message(1, { state: 'queued', attempts: 3, ...failed }),
+        message(4, {}),
+        message(300, { event: 'qa.finished', state: 'failed', attempts: 11, ...failed }),
+      ],
+      next_cursor: null,
+    });
+  }
   if (route === '/jobs') {
     const state = url.searchParams.get('state');
     const id = [...calls.keys()][0] ?? 'c1';

@@ -8,6 +8,7 @@ import { TryPage } from './line/TryPage.tsx';
 import { CallPage } from './supervisor/CallPage.tsx';
 import { CallsPage } from './supervisor/CallsPage.tsx';
 import { JobsPage } from './supervisor/Jobs.tsx';
+import { WebhooksPage } from './supervisor/Webhooks.tsx';
 import { App, AppProvider, homeOf, useApp } from './ui/app.ts';
 import { Link, Notice, Shell } from './ui/Shell.tsx';
 import './ui/base.css';
@@ -44,6 +45,7 @@ function Root() {
   if (path === '/try') return <TryPage />;
   if (path === '/calls') return <CallsPage />;
   if (path === '/jobs') return <JobsPage />;
+  if (path === '/webhooks') return <WebhooksPage />;
   const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
   if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;
   return (

@@ -79,6 +79,34 @@ export interface JobLine {
   closed_at: string | null;
 }
 
+export interface Webhook {
+  subscription_id: string;
+  url: string;
+  events: string[];
+  description: string;
+  template: string;
+  authorization_env: string;
+  active: boolean;
+  created_at: string;
+  rotated_until: string | null;
+}
+export interface WebhookPage {
+  webhooks: Webhook[];
+  events: string[];
+  templates: { name: string; description: string; events: string[] }[];
+}
+export interface WebhookMessage {
+  message_id: string;
+  event: string;
+  call_id: string;
+  created_at: string;
+  state: 'queued' | 'leased' | 'delivered' | 'failed' | 'withdrawn';
+  attempts: number;
+  next_at: string;
+  status: number | null;
+  error: string;
+}
+
 /** Whether people may call from a page (``calls_each`` above 0), the setting that says so, and where the page connects. */
 export interface PageCalls {
   calls_each: number;
@@ -163,6 +191,38 @@ export class Api {
   }
   async discardJob(id: string): Promise<void> {
     await this.#request('POST', `/jobs/${encodeURIComponent(id)}/discard`, {});
+  }
+  webhooks(): Promise<WebhookPage> {
+    return this.#json('GET', '/webhooks');
+  }
+  newWebhook(
+    body: Pick<Webhook, 'url' | 'events' | 'description' | 'template' | 'authorization_env'>,
+  ): Promise<{ webhook: Webhook; secret: string }> {
+    return this.#json('POST', '/webhooks', body);
+  }
+  changeWebhook(id: string, change: { active: boolean }): Promise<{ webhook: Webhook }> {
+    return this.#json('POST', `/webhooks/${encodeURIComponent(id)}/change`, change);
+  }
+  rotateWebhook(id: string): Promise<{ secret: string }> {
+    return this.#json('POST', `/webhooks/${encodeURIComponent(id)}/rotate`, {});
+  }
+  async testWebhook(id: string): Promise<void> {
+    await this.#request('POST', `/webhooks/${encodeURIComponent(id)}/test`, {});
+  }
+  async removeWebhook(id: string): Promise<void> {
+    await this.#request('POST', `/webhooks/${encodeURIComponent(id)}/remove`, {});
+  }
+  webhookMessages(
+    id: string,
+    cursor: string | null,
+  ): Promise<{ messages: WebhookMessage[]; next_cursor: string | null }> {
+    return this.#json('GET', `/webhooks/${encodeURIComponent(id)}/messages${search({ cursor: cursor ?? '' })}`);
+  }
+  async replayFailed(id: string): Promise<void> {
+    await this.#request('POST', `/webhooks/${encodeURIComponent(id)}/replay`, {});
+  }
+  async replay(messageId: string): Promise<void> {
+    await this.#request('POST', `/webhooks/messages/${encodeURIComponent(messageId)}/replay`, {});
   }
   recording(id: string): Promise<Recording> {
     return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio`);

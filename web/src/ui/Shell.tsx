@@ -103,6 +103,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
               {t('nav.jobs')}
             </Link>
           )}
+          {mayConfigure(user?.roles ?? []) && (
+            <Link to="/webhooks" current={path === '/webhooks'}>
+              {t('nav.webhooks')}
+            </Link>
+          )}
           {offered && (
             <Link to="/try" current={path === '/try'}>
               {t('nav.try')}

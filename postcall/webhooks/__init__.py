@@ -1,0 +1,1 @@
+"""Messages to other systems: signed, delivered at least once, written as the receiver wants them."""
