@@ -21,6 +21,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "sop": "checklists",
         "compliance": "rules",
         "lexicon": "terms",
+        "review": "plans",
     }
 )
 """The packs, and the list that each must hold."""
@@ -33,6 +34,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sop": ("id", "intents", "name", "steps"),
         "compliance": ("id", "severity", "kind", "channel", "patterns", "name"),
         "lexicon": ("text",),
+        "review": ("id", "kind"),
     }
 )
 _LANGUAGES = frozenset({"zh", "en"})

@@ -109,7 +109,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QaItem:
-    """One answered question of the rubric. ``not_scorable``: the recognition was too poor to say."""
+    """One answered question of the rubric. ``not_scorable``: the recognition was too poor; ``deduction``: off the score on a fail."""
 
     item_id: str
     section: str
@@ -120,6 +120,7 @@ class QaItem:
     confidence: float = 1.0
     reason: str = ""
     evidence: tuple[Evidence, ...] = ()
+    deduction: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

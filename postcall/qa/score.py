@@ -71,6 +71,7 @@ def _item(item: RubricItem, turns: Sequence[Turn], language: str, intents: Colle
         confidence=round(confidence, 3),
         reason=verdict.reason,
         evidence=verdict.evidence,
+        deduction=item.deduction,
     )
 
 

@@ -106,11 +106,12 @@ export interface QaScorecard {
   score: number;
 }
 /**
- * One answered question of the rubric. ``not_scorable``: the recognition was too poor to say.
+ * One answered question of the rubric. ``not_scorable``: the recognition was too poor; ``deduction``: off the score on a fail.
  */
 export interface QaItem {
   answer: 'pass' | 'fail' | 'na' | 'not_scorable';
   confidence: number;
+  deduction: number;
   evidence: Evidence[];
   fatal: boolean;
   item_id: string;
