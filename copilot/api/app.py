@@ -10,11 +10,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot.api import (
+    appeals,
     articles,
     assets,
     audio,
     auth,
     calls,
+    console,
     embed,
     exports,
     feed_ws,
@@ -25,6 +27,7 @@ from copilot.api import (
     preferences,
     problems,
     suggestions,
+    quality,
     telephony,
     webhooks,
     wrapup,
@@ -100,6 +103,9 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(webhooks.router(context))
     api.include_router(exports.router(context))
     api.include_router(audio.router(context))
+    api.include_router(console.router(context))
+    api.include_router(quality.router(context))
+    api.include_router(appeals.router(context))
     api.include_router(kb.router(context))
     api.include_router(articles.router(context))
     api.include_router(telephony.router(context))

@@ -16,7 +16,7 @@ from copilot.domain.artifacts import ARTIFACT_KINDS
 from copilot.domain.calls import Call
 from copilot.domain.errors import Forbidden, InvalidInput, NotFound
 from copilot.domain.events import SuggestionFeedback
-from copilot.domain.ids import CallId, OrgId, SuggestionId, UserId
+from copilot.domain.ids import CallId, OrgId, SuggestionId
 from copilot.domain.people import AuditEntry, Role, User, scope_of
 from copilot.domain.suggestions import FeedbackAction
 from copilot.privacy.typed import mask_typed
@@ -150,15 +150,10 @@ def router(context: ApiContext) -> APIRouter:
     return routes
 
 
-def _agent_names(context: ApiContext, org_id: OrgId, calls: Sequence[Call]) -> dict[UserId | None, str]:
+def _agent_names(context: ApiContext, org_id: OrgId, calls: Sequence[Call]) -> dict[str | None, str]:
     """Display names of the agents of these calls."""
-    names: dict[UserId | None, str] = {}
-    for agent_id in {call.agent_id for call in calls} - {None}:
-        try:
-            names[agent_id] = context.people.user(org_id, UserId(str(agent_id))).display_name
-        except NotFound:
-            continue
-    return names
+    found = context.people.names(org_id, {call.agent_id for call in calls if call.agent_id})
+    return {call.agent_id: found.get(call.agent_id or "", "") for call in calls}
 
 
 def _opened(context: ApiContext, user: User, call_id: str) -> None:

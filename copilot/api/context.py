@@ -16,12 +16,17 @@ from copilot.domain.people import Scope
 from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
+from copilot.review.desk import ReviewDesk
 from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
+from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
 from copilot.store.jobs import SqlJobs
 from copilot.store.notes import SqlNotes, SqlPreferences
+from copilot.store.notices import SqlNotices
 from copilot.store.people import SqlPeople
+from copilot.store.reviews import SqlReviews
+from copilot.store.rollups import SqlRollups
 from copilot.store.signin import SqlSignIn
 from copilot.store.suggestions import SqlSuggestions
 from copilot.store.webhooks import SqlWebhooks
@@ -144,6 +149,11 @@ class ApiContext:
     wrap_up: SqlWrapUp
     preferences: SqlPreferences
     audit: AuditTrail
+    review: ReviewDesk
+    reviews: SqlReviews
+    notices: SqlNotices
+    rollups: SqlRollups
+    call_list: SqlCallList
     bus: Bus
     clock: Clock
     recordings: RecordingReader

@@ -10,6 +10,7 @@ from copilot.api.context import ApiContext
 from copilot.codec import to_json
 from copilot.domain.knowledge import Query as KnowledgeQuery
 from copilot.domain.people import User
+from copilot.domain.ports.knowledge import ArticleStore
 
 Json = dict[str, Any]
 Language = Literal["zh", "en"]
@@ -42,15 +43,19 @@ def router(context: ApiContext) -> APIRouter:
     @routes.get("/bank/labels")
     def labels(user: Annotated[User, signed], language: Language = "zh") -> Json:
         """Names of intents, ticket categories, rubric items, checklists and compliance rules."""
-        store = context.articles(user.org_id)
-
-        def pack(name: str) -> Json:
-            found = store.pack(name)
-            return yaml.safe_load(found[1]) or {} if found is not None else {}
-
-        return bank_labels({name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance")}, language)
+        return bank_labels(bank_packs(context.articles(user.org_id)), language)
 
     return routes
+
+
+def bank_packs(store: ArticleStore) -> dict[str, Json]:
+    """The packs that hold names, parsed; one that is not loaded is empty."""
+
+    def pack(name: str) -> Json:
+        found = store.pack(name)
+        return yaml.safe_load(found[1]) or {} if found is not None else {}
+
+    return {name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance")}
 
 
 def _text(value: Any, language: str) -> str:

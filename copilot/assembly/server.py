@@ -25,6 +25,7 @@ from copilot.assembly.erasure import Erasure
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.recordings import Recordings, join_again
+from copilot.assembly.review import ReviewRoom
 from copilot.assembly.telephony import TelephoneSystems, page_calls
 from copilot.assembly.webhooks import TicketFiles, Webhooks
 from copilot.domain.errors import ConfigError, CopilotError
@@ -134,7 +135,9 @@ class Server:
         desk = self._make_desk()
         stack.push_async_callback(self._close_knowledge)
         await stack.enter_async_context(self._admin())
+        self._review = ReviewRoom(self.store, self.clock)
         await stack.enter_async_context(self._api())
+        await stack.enter_async_context(self._review.running(OrgId(settings.org)))
         await stack.enter_async_context(self._after_call())
         self._webhooks.start()
         stack.push_async_callback(self._webhooks.stop)
@@ -379,6 +382,11 @@ class Server:
             wrap_up=self.store.wrap_up,
             preferences=self.store.preferences,
             audit=self.store.audit,
+            review=self._review.desk,
+            reviews=self.store.reviews,
+            notices=self.store.notices,
+            rollups=self.store.rollups,
+            call_list=self.store.call_list,
             bus=self.bus,
             clock=self.clock,
             recordings=Recordings(self.store, self.media),

@@ -6,9 +6,6 @@ from collections.abc import Collection
 
 from copilot.review.policy import RiskWeights
 
-HIGH, WATCH = 60, 30
-"""From here on a call counts as one with high complaint risk, or as one to watch."""
-
 
 def risk_of(weights: RiskWeights, *, intents: Collection[str], categories: Collection[str], alerts: int, fatal: bool) -> int:
     """The strongest intent and the strongest category, the alerts, and a failed fatal item, added and capped."""

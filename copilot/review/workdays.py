@@ -23,6 +23,10 @@ class Calendar:
         """The calendar day of a moment at the bank."""
         return at.astimezone(ZoneInfo(self.time_zone)).date()
 
+    def local(self, at: datetime) -> datetime:
+        """The moment as clocks at the bank show it."""
+        return at.astimezone(ZoneInfo(self.time_zone))
+
     def works(self, day: date) -> bool:
         if day in self.workdays:
             return True

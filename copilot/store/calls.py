@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from copilot import codec
 from copilot.domain.artifacts import Artifact, ArtifactKind
 from copilot.domain.calls import Call, fold
 from copilot.domain.clock import Clock
@@ -25,6 +22,7 @@ from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
 from copilot.store.keyring import CallCipher, KeyRing
 from copilot.store.redaction import rewrite
+from copilot.store.sealed import newest_artifacts
 
 MAX_PAGE = 1000
 
@@ -77,23 +75,19 @@ class SqlCalls:
             return _open_vault(connection, self._keyring, scope.org_id, call_id)
 
     def artifacts(self, org_id: OrgId, call_id: CallId) -> list[Artifact]:
-        table = t.artifacts
-        newest = (
-            sa.select(table.c.kind, sa.func.max(table.c.version).label("version"))
-            .where(rows.is_call(table, org_id, call_id))
-            .group_by(table.c.kind)
-            .subquery()
-        )
-        query = (
-            sa.select(table)
-            .join(newest, sa.and_(table.c.kind == newest.c.kind, table.c.version == newest.c.version))
-            .where(rows.is_call(table, org_id, call_id))
-            .order_by(table.c.kind)
+        with self._database.read() as connection:
+            return newest_artifacts(connection, self._keyring, org_id, call_id)
+
+    def artifact_made_at(self, org_id: OrgId, call_id: CallId, kind: ArtifactKind) -> datetime:
+        """When the newest version was stored. Raises NotFound."""
+        query = sa.select(sa.func.max(t.artifacts.c.created_at)).where(
+            rows.is_call(t.artifacts, org_id, call_id), t.artifacts.c.kind == kind
         )
         with self._database.read() as connection:
-            found = connection.execute(query).mappings().all()
-            cipher = rows.find_cipher(connection, self._keyring, org_id, call_id) if found else None
-            return [] if cipher is None else [open_artifact(cipher, row) for row in found]
+            made: datetime | None = connection.execute(query).scalar()
+        if made is None:
+            raise NotFound(f"Call {call_id} has no {kind}.")
+        return made
 
     def projected(self, org_id: OrgId, call_id: CallId) -> Call:
         """The call, for parts of the program that act for no person. Raises NotFound."""
@@ -215,13 +209,14 @@ class SqlCalls:
         with self._database.write() as connection:
             if rows.lock_call(connection, org_id, call_id)["phase"] == "live":
                 raise Conflict(f"Call {call_id} is live; it can be erased when it has ended.")
-            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts, t.artifact_drafts, t.call_notes):
+            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts, t.artifact_drafts, t.call_notes, t.review_notes):
                 connection.execute(sa.delete(table).where(rows.is_call(table, org_id, call_id)))
             waiting = sa.and_(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.state.in_(("queued", "leased")))
-            connection.execute(
-                sa.update(t.jobs).where(waiting).values(state="discarded", lease_until=None, closed_at=self._clock.now(), error="erased")
-            )
-            append_entry(connection, AuditEntry(org_id=org_id, at=self._clock.now(), actor=actor, action="call.erase", target=call_id))
+            now = self._clock.now()
+            discarded = {"state": "discarded", "lease_until": None, "closed_at": now, "error": "erased"}
+            connection.execute(sa.update(t.jobs).where(waiting).values(**discarded))
+            connection.execute(sa.update(t.calls).where(rows.is_call(t.calls, org_id, call_id)).values(changed_at=now))
+            append_entry(connection, AuditEntry(org_id=org_id, at=now, actor=actor, action="call.erase", target=call_id))
         self._database.scrub()
 
     def rebuild_projections(self, org_id: OrgId | None = None) -> int:
@@ -252,14 +247,8 @@ def _open_vault(connection: Connection, keyring: KeyRing, org_id: OrgId, call_id
     return {item["token"]: cipher.open(item["ciphertext"], rows.place("vault", item["token"])).decode() for item in found}
 
 
-def open_artifact(cipher: CallCipher, row: RowMapping) -> Artifact:
-    kind, version = cast("ArtifactKind", row["kind"]), row["version"]
-    body = json.loads(cipher.open(row["ciphertext"], rows.place("artifacts", kind, version)))
-    return codec.decode_artifact({"kind": kind, "version": version, "body": body})
-
-
 def reaches(scope: Scope) -> sa.ColumnElement[bool]:
-    """Whether a row of ``calls`` is one that the scope may see."""
+    """Which rows of ``calls`` the scope may see: every query of calls carries it."""
     table = t.calls.c
     mine = table.agent_id == scope.user_id
     in_org = table.org_id == scope.org_id

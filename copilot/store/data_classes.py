@@ -38,6 +38,9 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
         ),
         **_all("utterances suggestions suggestions_used alerts intents artifacts", "internal"),
         **_all("direction dnis skill", "internal"),
+        **_all(
+            "changed_at intent ticket_level1 ticket_level2 qa_state qa_score qa_fatal qa_confidence risk score_band risk_band", "internal"
+        ),
         **_all("ani customer_id", "sensitive"),  # tokens: the values are in the vault
         "external_id": "sensitive",  # the peer's own id may hold a caller's number
     },
@@ -80,6 +83,24 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "import_articles": _all("org_id source article_id language sha256 revision", "internal"),
     "packs": _all("org_id name version language sha256 body created_at", "internal"),
     "kv": _all("org_id key value", "internal"),
+    "call_days": _all(
+        "org_id day team_id dimension key calls scored reviewed fatal below60 below75 below85 below95 high_risk alerts duration_ms"
+        " score_sum",
+        "internal",
+    ),
+    "reviews": _all("org_id review_id call_id kind plan session_id state assigned_to agent_id risk created_at due_at done_at", "internal"),
+    "verdicts": _all(
+        "org_id call_id number review_id kind reviewer_id at qa_version rubric_version machine_score score fatal answers", "internal"
+    ),
+    "review_notes": {**_all("org_id call_id note_id", "internal"), "ciphertext": "sensitive"},
+    "appeals": _all(
+        "org_id appeal_id call_id agent_id team_id filed_by state items score filed_at due_at reviewer_id forwarded_by assigned_to"
+        " new_score",
+        "internal",
+    ),
+    "appeal_steps": _all("org_id appeal_id seq at actor action state", "internal"),
+    "calibrations": _all("org_id session_id name created_by created_at due_at closed_at", "internal"),
+    "notices": _all("org_id notice_id user_id at kind target read_at", "internal"),
 }
 """table → column → class."""
 

@@ -20,6 +20,7 @@ from copilot.store import data_classes, rows
 from copilot.store import tables as t
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
+from copilot.store.facts import facts_of, write_facts
 from copilot.store.keyring import KeyRing
 
 CLOSED = frozenset({"done", "failed", "discarded"})
@@ -104,6 +105,7 @@ class SqlOutbox:
             _close(connection, job_id, "done", "", now)
             ready = ArtifactReady(kind=artifact.kind, version=version)
             envelopes = rows.append(connection, self._keyring, call_row, [ready], at=now)
+            write_facts(connection, org_id, call_id, facts_of(artifact.body), now)
         self._doorbell.ring(envelopes)
         return True
 

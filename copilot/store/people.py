@@ -110,6 +110,15 @@ class SqlPeople:
             )
             return None if found is None else load_user(connection, org_id, UserId(found))
 
+    def names(self, org_id: OrgId, user_ids: Iterable[str]) -> dict[str, str]:
+        """Display names of those of these people that there are."""
+        wanted = sorted(set(user_ids))
+        if not wanted:
+            return {}
+        query = sa.select(t.users.c.user_id, t.users.c.display_name).where(t.users.c.org_id == org_id, t.users.c.user_id.in_(wanted))
+        with self._database.read() as connection:
+            return {row.user_id: row.display_name for row in connection.execute(query)}
+
     def users(self, org_id: OrgId) -> list[User]:
         with self._database.read() as connection:
             query = sa.select(t.users.c.user_id).where(t.users.c.org_id == org_id).order_by(t.users.c.username_key)

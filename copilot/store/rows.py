@@ -144,6 +144,7 @@ def append(
         connection.execute(sa.insert(t.call_contents), content_rows)
     suggestions.follow(connection, envelopes)
     values = projection(call)
+    values |= {"changed_at": at, "intent": call.intents[0] if call.intents else ""}
     if call.agent_id != before.agent_id and call.agent_id is not None:
         values["team_id"] = _team_of(connection, org_id, call.agent_id)
     connection.execute(sa.update(t.calls).where(is_call(t.calls, org_id, call_id)).values(**values))

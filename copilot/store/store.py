@@ -8,22 +8,29 @@ from copilot.domain.clock import Clock
 from copilot.domain.errors import ConfigError
 from copilot.domain.ids import CallId, OrgId
 from copilot.store import tables as t
+from copilot.store.appeals import SqlAppeals
 from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
 from copilot.store.articles import SqlArticles
 from copilot.store.audit import SqlAudit
+from copilot.store.calibrations import SqlCalibrations
+from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
+from copilot.store.facts import SqlFacts
 from copilot.store.imports import ImportQueue, SqlImports
 from copilot.store.jobs import SqlJobs
 from copilot.store.journal import SqlJournal
 from copilot.store.keyring import CallCipher, KeyRing
 from copilot.store.migrate import upgrade
 from copilot.store.notes import SqlNotes, SqlPreferences
+from copilot.store.notices import SqlNotices
 from copilot.store.outbox import SqlOutbox
 from copilot.store.passwords import Passwords
 from copilot.store.people import SqlPeople
+from copilot.store.reviews import SqlReviews
+from copilot.store.rollups import SqlRollups
 from copilot.store.signin import SqlSignIn
 from copilot.store.suggestions import SqlSuggestions
 from copilot.store.webhooks import SqlWebhooks
@@ -45,6 +52,13 @@ class Store:
         self.outbox = SqlOutbox(database, keyring, clock, doorbell)
         self.jobs = SqlJobs(database, clock)
         self.webhooks = SqlWebhooks(database, keyring, clock)
+        self.reviews = SqlReviews(database, keyring, clock)
+        self.facts = SqlFacts(database, keyring, clock)
+        self.rollups = SqlRollups(database)
+        self.call_list = SqlCallList(database)
+        self.appeals = SqlAppeals(database, keyring, clock, self.reviews)
+        self.calibrations = SqlCalibrations(database, clock, self.reviews)
+        self.notices = SqlNotices(database, clock)
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
         self.import_queue = ImportQueue(database)

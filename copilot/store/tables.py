@@ -221,6 +221,18 @@ calls = sa.Table(
     sa.Column("alerts", sa.Integer, nullable=False),
     sa.Column("intents", Json, nullable=False),
     sa.Column("artifacts", Json, nullable=False),
+    # facts for lists and figures, of the artifacts and of reviews: see copilot.store.facts
+    sa.Column("changed_at", UtcDateTime),
+    *(sa.Column(name, sa.String, nullable=False, server_default="") for name in ("intent", "ticket_level1", "ticket_level2", "qa_state")),
+    *(sa.Column(name, sa.String, nullable=False, server_default="") for name in ("score_band", "risk_band")),
+    sa.Column("qa_score", sa.Float),
+    sa.Column("qa_fatal", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("qa_confidence", sa.Float),
+    sa.Column("risk", sa.Integer, nullable=False, server_default="0"),
+    sa.Index(None, "org_id", "changed_at", "call_id"),
+    *(sa.Index(None, "org_id", name, "started_at", "call_id") for name in ("intent", "ticket_level1", "ticket_level2", "qa_state")),
+    # Bands, not numbers: a range of numbers cannot be read in the order of time from an index.
+    *(sa.Index(None, "org_id", name, "started_at", "call_id") for name in ("score_band", "risk_band")),
     sa.Index(None, "org_id", "started_at", "call_id"),
     sa.Index(None, "org_id", "agent_id", "started_at", "call_id"),
     sa.Index(None, "org_id", "team_id", "started_at", "call_id"),
@@ -455,3 +467,136 @@ packs = sa.Table(
 )
 
 kv = sa.Table("kv", metadata, _org(), sa.Column("key", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False))
+
+call_days = sa.Table(
+    "call_days",  # rolled up from calls: see copilot.store.rollups
+    metadata,
+    _org(),
+    sa.Column("day", sa.String, primary_key=True),  # at the bank, YYYY-MM-DD
+    sa.Column("team_id", sa.String, primary_key=True),  # empty: of no team
+    sa.Column("dimension", sa.String, primary_key=True),  # all, ticket, intent, agent
+    sa.Column("key", sa.String, primary_key=True),
+    *(
+        sa.Column(name, sa.Integer, nullable=False)
+        for name in ("calls", "scored", "reviewed", "fatal", "below60", "below75", "below85", "below95", "high_risk", "alerts")
+    ),
+    sa.Column("duration_ms", sa.BigInteger, nullable=False),
+    sa.Column("score_sum", sa.Float, nullable=False),
+)
+
+# --- quality review -------------------------------------------------------------------------------------------------------------------
+
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    _org(),
+    sa.Column("review_id", sa.String, primary_key=True),
+    sa.Column("call_id", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),  # sample, manual, appeal, calibration
+    sa.Column("plan", sa.String, nullable=False),
+    sa.Column("session_id", sa.String, nullable=False),  # of a calibration, else empty
+    sa.Column("state", sa.String, nullable=False),  # open, claimed, done, cancelled
+    sa.Column("assigned_to", sa.String),
+    sa.Column("agent_id", sa.String),
+    sa.Column("risk", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("done_at", UtcDateTime),
+    _of_call(),
+    sa.Index(None, "org_id", "state", "due_at", "review_id"),
+    sa.Index(None, "org_id", "assigned_to", "state", "due_at"),
+    sa.Index(None, "org_id", "call_id"),
+    sa.Index(None, "org_id", "session_id"),
+    sa.Index(None, "org_id", "plan", "created_at"),
+)
+
+verdicts = sa.Table(
+    "verdicts",  # append-only
+    metadata,
+    *_call_key(),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("review_id", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("reviewer_id", sa.String, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("qa_version", sa.Integer, nullable=False),
+    sa.Column("rubric_version", sa.String, nullable=False),
+    sa.Column("machine_score", sa.Float, nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("fatal", sa.Boolean, nullable=False),
+    sa.Column("answers", Json, nullable=False),  # question → [machine, person]
+    _of_call(),
+    sa.Index(None, "org_id", "at"),
+    sa.Index(None, "org_id", "review_id"),
+)
+
+review_notes = sa.Table(
+    "review_notes",  # what people wrote about a call: sealed with its key, gone with it
+    metadata,
+    *_call_key(),
+    sa.Column("note_id", sa.String, primary_key=True),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    _of_call(),
+)
+
+appeals = sa.Table(
+    "appeals",
+    metadata,
+    _org(),
+    sa.Column("appeal_id", sa.String, primary_key=True),
+    sa.Column("call_id", sa.String, nullable=False),
+    sa.Column("agent_id", sa.String, nullable=False),
+    sa.Column("team_id", sa.String),
+    sa.Column("filed_by", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("items", Json, nullable=False),  # the questions appealed against
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("filed_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime),
+    sa.Column("reviewer_id", sa.String),
+    sa.Column("forwarded_by", sa.String),
+    sa.Column("assigned_to", sa.String),
+    sa.Column("new_score", sa.Float),
+    _of_call(),
+    sa.Index(None, "org_id", "state", "due_at"),
+    sa.Index(None, "org_id", "agent_id", "filed_at"),
+    sa.Index(None, "org_id", "call_id"),
+)
+
+appeal_steps = sa.Table(
+    "appeal_steps",  # append-only
+    metadata,
+    _org(),
+    sa.Column("appeal_id", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.ForeignKeyConstraint(["org_id", "appeal_id"], ["appeals.org_id", "appeals.appeal_id"]),
+)
+
+calibrations = sa.Table(
+    "calibrations",
+    metadata,
+    _org(),
+    sa.Column("session_id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("created_by", sa.String, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    _org(),
+    sa.Column("notice_id", sa.String, primary_key=True),
+    sa.Column("user_id", sa.String, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("target", sa.String, nullable=False),  # where it leads: a path of the web app
+    sa.Column("read_at", UtcDateTime),
+    sa.Index(None, "org_id", "user_id", "at"),
+)

@@ -22,10 +22,12 @@ from copilot.domain.wrapup import EDITABLE_KINDS, ArtifactVersion, Draft, Editab
 from copilot.store import data_classes, rows
 from copilot.store import tables as t
 from copilot.store.audit import append_entry
-from copilot.store.calls import open_artifact, visible
+from copilot.store.calls import visible
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
+from copilot.store.facts import facts_of, write_facts
 from copilot.store.keyring import CallCipher, KeyRing
+from copilot.store.sealed import open_artifact
 
 _NOT_YOURS = "Only the agent of a call fills in its after-call form."
 
@@ -188,6 +190,7 @@ class SqlWrapUp:
                 base_version=base_version,
             )
         )
+        write_facts(connection, scope.org_id, call_id, facts_of(artifact.body), at)
 
 
 def _mine(scope: Scope, call_id: CallId) -> sa.ColumnElement[bool]:

@@ -43,6 +43,9 @@ PARAMETERS = {
     "kind": "summary",
     "article_id": "no-such-article",
     "token": "no-such-token",
+    "review_id": "no-such-review",
+    "appeal_id": "no-such-appeal",
+    "session_id": "no-such-session",
 }
 QUERIES = {"/api/v1/kb/search": {"q": "挂失"}, "/api/v1/calls/{call_id}/audio/copy.flac": {"version": 1}}
 KB_STEPS = ("draft", "submit", "withdraw", "reject", "publish", "discard", "retire")
@@ -55,6 +58,13 @@ BODIES = {
     "/api/v1/telephony/calls/{call_id}/transfer": {"agent": "somebody"},
     "/api/v1/calls/{call_id}/feedback": {"suggestion_id": "s1", "action": "used"},
     **{f"/api/v1/kb/articles/{{article_id}}/{step}": {"revision": 1, "reason": "no reason"} for step in KB_STEPS},
+    "/api/v1/qa/reviews": {"call_id": "no-such-call"},
+    "/api/v1/qa/reviews/{review_id}/submit": {"qa_version": 1, "answers": []},
+    "/api/v1/qa/calibrations": {"name": "x", "call_ids": ["no-such-call"], "inspectors": ["a", "b"]},
+    "/api/v1/qa/appeals": {"call_id": "no-such-call", "items": ["x"], "reason": "y"},
+    "/api/v1/qa/appeals/{appeal_id}/steps": {"action": "forward"},
+    "/api/v1/qa/appeals/{appeal_id}/decision": {"qa_version": 1, "answers": [], "comment": "x"},
+    "/api/v1/notices/read": {"ids": []},
 }
 EDITORS_ONLY = {("post", f"/api/v1/kb/articles/{{article_id}}/{step}") for step in KB_STEPS} | {
     ("get", f"/api/v1/kb/articles/{{article_id}}/{what}") for what in ("versions", "diff", "checks")

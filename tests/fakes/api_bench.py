@@ -14,6 +14,7 @@ from copilot.api import feed_ws
 from copilot.api.app import create_app
 from copilot.api.context import ApiContext
 from copilot.assembly.observe import Observer
+from copilot.assembly.review import ReviewRoom
 from copilot.bus.local import LocalBus
 from copilot.cli.reference import _Unused
 from copilot.domain.artifacts import Artifact
@@ -45,8 +46,11 @@ class ApiBench:
         self.people: dict[str, User] = {}
         self.sessions: dict[str, Session] = {}
         store = self.store
+        self.review = ReviewRoom(store, self.clock)
         known: dict[str, Any] = {
             "people": store.people, "signin": store.signin, "calls": store.calls, "notes": store.notes, "wrap_up": store.wrap_up,
+            "review": self.review.desk, "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
+            "rollups": store.rollups, "call_list": store.call_list,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",
         }  # fmt: skip

@@ -5,6 +5,10 @@ import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
 import { TryPage } from './line/TryPage.tsx';
+import { AppealPage } from './review/AppealPage.tsx';
+import { CalibrationPage } from './review/CalibrationPage.tsx';
+import { QueuePage } from './review/QueuePage.tsx';
+import { ReviewPage } from './review/ReviewPage.tsx';
 import { CallPage } from './supervisor/CallPage.tsx';
 import { CallsPage } from './supervisor/CallsPage.tsx';
 import { JobsPage } from './supervisor/Jobs.tsx';
@@ -15,6 +19,7 @@ import './ui/base.css';
 import './agent/agent.css';
 import './line/line.css';
 import './supervisor/supervisor.css';
+import './review/review.css';
 
 function Root() {
   const app = useApp();
@@ -46,6 +51,14 @@ function Root() {
   if (path === '/calls') return <CallsPage />;
   if (path === '/jobs') return <JobsPage />;
   if (path === '/webhooks') return <WebhooksPage />;
+  if (path === '/qa') return <QueuePage />;
+  const [, area, name] = /^\/qa\/(reviews|appeals|calibrations)\/([^/]+)$/.exec(path) ?? [];
+  if (name !== undefined) {
+    const id = decodeURIComponent(name);
+    if (area === 'reviews') return <ReviewPage key={id} reviewId={id} />;
+    if (area === 'appeals') return <AppealPage key={id} appealId={id} />;
+    return <CalibrationPage key={id} sessionId={id} />;
+  }
   const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
   if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;
   return (

@@ -261,6 +261,18 @@ export class Api {
     return this.#json('GET', '/status');
   }
 
+  /** For the clients of one area (review, console), which name their own types. */
+  get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+    return this.#json('GET', `${path}${search(query)}`, undefined, signal === undefined ? {} : { signal });
+  }
+  post<T>(path: string, body: unknown = {}): Promise<T> {
+    return this.#json('POST', path, body);
+  }
+  /** A file that the server writes, such as an export. */
+  async file(path: string, query: Query = {}): Promise<Blob> {
+    return (await this.#request('GET', `${path}${search(query)}`)).blob();
+  }
+
   async #json<T>(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<T> {
     const response = await this.#request(method, path, body, init);
     return (await response.json()) as T;
@@ -298,8 +310,11 @@ export class Api {
   }
 }
 
-function search(params: Record<string, string | number | undefined>): string {
-  const entries = Object.entries(params).filter(([, v]) => v !== undefined && v !== '');
-  if (entries.length === 0) return '';
-  return `?${new URLSearchParams(entries.map(([k, v]) => [k, String(v)])).toString()}`;
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
+
+function search(params: Query): string {
+  const entries = Object.entries(params).flatMap(([k, v]): [string, string][] =>
+    v === undefined || v === '' ? [] : Array.isArray(v) ? v.map((one) => [k, one]) : [[k, String(v)]],
+  );
+  return entries.length === 0 ? '' : `?${new URLSearchParams(entries).toString()}`;
 }

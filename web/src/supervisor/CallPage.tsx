@@ -8,6 +8,7 @@ import type { CallState } from '../core/callstate.ts';
 import { ownCards } from '../core/deck.ts';
 import { clock, moment, percent } from '../core/format.ts';
 import { ApiError, type Recording } from '../net/api.ts';
+import { CallReview } from '../review/CallReview.tsx';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { typing } from '../ui/keys.ts';
@@ -146,6 +147,7 @@ export function CallPage({ callId }: { callId: string }) {
                   />
                 ) : null}
                 {ended && <Insights state={state} artifacts={model.artifacts.value} onUtterance={showUtterance} />}
+                {ended && <CallReview callId={callId} artifact={model.artifacts.value.find((a) => a.kind === 'qa')} />}
                 <SuggestionLog state={state} />
               </div>
             </div>

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { mayConfigure, mayRerun, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
+import { NoticeBell } from './Notices.tsx';
 
 export function Link({
   to,
@@ -108,6 +109,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
               {t('nav.webhooks')}
             </Link>
           )}
+          {user?.roles.some((r) => r !== 'editor' && r !== 'sys_admin' && r !== 'auditor') && (
+            <Link to="/qa" current={path.startsWith('/qa')}>
+              {t('nav.qa')}
+            </Link>
+          )}
           {offered && (
             <Link to="/try" current={path === '/try'}>
               {t('nav.try')}
@@ -116,6 +122,7 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
         </nav>
         <span class="grow" />
         {extra}
+        <NoticeBell />
         <Settings />
         <button
           type="button"

@@ -34,6 +34,8 @@ export class App {
   readonly language = signal<Language>('zh');
   readonly theme = signal<Theme>('auto');
   readonly path = signal('/');
+  /** The query of the address, with its question mark: what a page shows can be shared. */
+  readonly query = signal('');
   readonly notice = signal<string>('');
   readonly expired = signal(false);
   readonly labels = signal<Labels>(NO_LABELS);
@@ -52,6 +54,7 @@ export class App {
     const theme = host.local.getItem(THEME);
     this.theme.value = theme === 'light' || theme === 'dark' ? theme : 'auto';
     this.path.value = host.location.pathname;
+    this.query.value = host.location.search;
     this.api = new Api(
       (input, init) => fetch(input, init),
       () => this.session.value?.token ?? null,
@@ -94,13 +97,15 @@ export class App {
 
   go(path: string, replace = false): void {
     if (replace) this.#host.history.replaceState(null, '', path);
-    else if (path !== this.#host.location.pathname) this.#host.history.pushState(null, '', path);
-    this.path.value = this.#host.location.pathname;
+    else if (path !== this.#host.location.pathname + this.#host.location.search)
+      this.#host.history.pushState(null, '', path);
+    this.routeChanged();
   }
 
   /** The browser went back or forward. */
   routeChanged(): void {
     this.path.value = this.#host.location.pathname;
+    this.query.value = this.#host.location.search;
   }
 
   /** Keeps something small for this tab only (gone with the tab and at sign-out). */
