@@ -80,7 +80,7 @@ function Steps({ appeal, steps }: { appeal: Appeal; steps: readonly AppealStep[]
   const t = app.t.value;
   const labels = app.labels.value.rubric_items;
   return (
-    <section class="card" aria-label={t('appeal.history')}>
+    <section class="panel" aria-label={t('appeal.history')}>
       <h2>{t('appeal.about')}</h2>
       <p>
         {appeal.items.map((name) => (
@@ -99,7 +99,7 @@ function Steps({ appeal, steps }: { appeal: Appeal; steps: readonly AppealStep[]
         )}
       </p>
       <h2>{t('appeal.history')}</h2>
-      <ol class="steps">
+      <ol class="history-steps">
         {steps.map((s) => (
           <li key={s.seq} data-testid="appeal-step" data-action={s.action}>
             <p>
@@ -137,7 +137,7 @@ function Step({
   const mine = actions.filter((a) => a !== 'decide' && a !== 'escalate');
   if (mine.length === 0) return null;
   return (
-    <section class="card appeal-step" data-testid="appeal-actions">
+    <section class="panel appeal-step" data-testid="appeal-actions">
       <h2>{t('appeal.yours')}</h2>
       {mine.includes('assign') && (
         <label>

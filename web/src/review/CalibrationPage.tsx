@@ -104,7 +104,7 @@ export function CalibrationPage({ sessionId }: { sessionId: string }) {
                 ) : (
                   <ul class="plain-list">
                     {value.differences.map((d) => (
-                      <li key={`${d.call_id}-${d.question}`} class="card">
+                      <li key={`${d.call_id}-${d.question}`} class="panel">
                         <strong>{app.labels.value.rubric_items[d.question]?.name ?? d.question}</strong>{' '}
                         <Link to={`/calls/${encodeURIComponent(d.call_id)}`}>{d.call_id}</Link>
                         <p class="small-text">

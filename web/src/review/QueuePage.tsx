@@ -271,7 +271,7 @@ function Calibrations({ qa }: { qa: QaApi }) {
       ) : (
         <ul class="plain-list">
           {value.calibrations.map((s: Session) => (
-            <li key={s.session_id} class="card">
+            <li key={s.session_id} class="panel">
               <Link to={`/qa/calibrations/${s.session_id}`} class="row-link">
                 {s.name}
               </Link>{' '}

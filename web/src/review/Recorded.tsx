@@ -67,7 +67,15 @@ export function Recorded({ callId, handle }: { callId: string; handle: RefObject
     <div class="recorded">
       {recording !== null && recorded && (
         <div class="player-card">
-          <Player handle={player} callId={callId} recording={recording} state={state} onTime={onTime} onLost={read} />
+          <Player
+            handle={player}
+            callId={callId}
+            recording={recording}
+            state={state}
+            onTime={onTime}
+            onLost={read}
+            onRerun={() => void model.rerun('recording')}
+          />
           <Legend />
         </div>
       )}

@@ -124,7 +124,7 @@ export function Verdicts({ verdicts }: { verdicts: readonly Verdict[] }) {
   const labels = app.labels.value.rubric_items;
   if (verdicts.length === 0) return null;
   return (
-    <section class="card verdicts" aria-label={t('review.history')}>
+    <section class="panel verdicts" aria-label={t('review.history')}>
       <h2>{t('review.history')}</h2>
       <ol>
         {[...verdicts].reverse().map((v) => (

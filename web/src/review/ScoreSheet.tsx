@@ -29,7 +29,7 @@ export function ScoreSheet(props: Props) {
   const [comment, setComment] = useState('');
   const [tried, setTried] = useState(false);
   const list = useRef<HTMLOListElement>(null);
-  const items = inOrder(card, blind);
+  const items = inOrder(card, blind, marked);
   const give = (name: string, answer: Answer): void =>
     setAnswers((before) => ({ ...before, [name]: { answer, reason: before[name]?.reason ?? '' } }));
   const lacking = missing(card, answers, blind);

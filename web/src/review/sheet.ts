@@ -39,11 +39,21 @@ export function handIn(card: QaScorecard, answers: Answers, blind: boolean): Ans
   });
 }
 
-/** Those that need a look first: failed, then unscorable, then unsure; what does not apply last. */
-export function inOrder(card: QaScorecard, blind: boolean): QaItem[] {
+/** Those that need a look first: marked, failed, unscorable; what does not apply last. A blind sheet keeps the rubric's order. */
+export function inOrder(card: QaScorecard, blind: boolean, marked: readonly string[] = []): QaItem[] {
   if (blind) return [...card.items];
   const rank = (i: QaItem): number =>
-    i.answer === 'fail' ? (i.fatal ? 0 : 1) : i.answer === 'not_scorable' ? 2 : i.answer === 'pass' ? 3 : 4;
+    marked.includes(i.item_id)
+      ? -1
+      : i.answer === 'fail'
+        ? i.fatal
+          ? 0
+          : 1
+        : i.answer === 'not_scorable'
+          ? 2
+          : i.answer === 'pass'
+            ? 3
+            : 4;
   return card.items
     .map((item, at) => ({ item, at }))
     .sort((a, b) => rank(a.item) - rank(b.item) || a.at - b.at)
