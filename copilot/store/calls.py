@@ -22,7 +22,7 @@ from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell
 from copilot.store.keyring import CallCipher, KeyRing
 from copilot.store.redaction import rewrite
-from copilot.store.sealed import newest_artifacts
+from copilot.store.sealed import newest_artifacts, open_artifact
 
 MAX_PAGE = 1000
 
