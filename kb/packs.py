@@ -32,7 +32,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "taxonomy": ("id", "name", "children"),
         "rubric": ("id", "section", "weight", "name", "check"),
         "sop": ("id", "intents", "name", "steps"),
-        "compliance": ("id", "severity", "kind", "channel", "patterns", "name"),
+        "compliance": ("id", "severity", "kind", "channel", "name"),
         "lexicon": ("text",),
         "review": ("id", "kind"),
     }

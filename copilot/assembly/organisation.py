@@ -110,6 +110,14 @@ class Organisation:
         """``[len(texts), dimension]`` of the bank's own texts, unit rows; remembered beside the models."""
         return self._remembering.embed(texts, kind)
 
+    def alike(self, text: str, language: str, sentences: Sequence[str]) -> dict[str, float]:
+        """How similar what was said is to sentences of the rules: the cosine of their vectors."""
+        from kb.analysis import spoken_core
+
+        said = self._embedder.embed([spoken_core(text, language)], "query")[0]
+        known = self._embedder.embed(list(sentences), "query") @ said
+        return {sentence: float(value) for sentence, value in zip(sentences, known, strict=True)}
+
     def rules(self) -> BankRules:
         return self._rules.current()
 

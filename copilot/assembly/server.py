@@ -293,6 +293,7 @@ class Server:
             executor=self._executor,
             knowledge=organisation.knowledge,
             intents=organisation,
+            alike=organisation.alike,
             reply_writer=self.reply_writer,
             reply_always=self.settings.llm.replies == "always",
             forbidden=organisation.forbidden,

@@ -1,54 +1,21 @@
-"""Which rules a sentence breaks and which checklist steps it fulfils. Pure."""
+"""Which checklist steps an utterance fulfils, by its wording or by its sound. Pure. Meaning comes later: ``Understanding.weighed``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 from copilot.domain.artifacts import Turn
-from copilot.domain.events import ChecklistTicked, ComplianceAlerted
-from copilot.live.rules import Checklist, ComplianceRule
+from copilot.domain.events import ChecklistTicked
+from copilot.live import matching
+from copilot.live.rule_language import Says
+from copilot.live.rules import Checklist
 
-_SPACE = re.compile(r"\s+")
-
-
-def spoken_form(text: str, language: str) -> str:
-    """The text as the patterns see it: in Chinese without white space and punctuation, in English with single spaces."""
-    if language == "zh":
-        return re.sub(r"[\s，。！？、；：,.!?;:“”\"'…]+", "", text)
-    return _SPACE.sub(" ", text).strip()
-
-
-def _first_match(patterns: Iterable[re.Pattern[str]], text: str) -> str | None:
-    for pattern in patterns:
-        if found := pattern.search(text):
-            return found.group(0)
-    return None
-
-
-def _said(patterns: Sequence[re.Pattern[str]], turn: Turn, language: str) -> str | None:
-    return _first_match(patterns, turn.text) or _first_match(patterns, spoken_form(turn.text, language))
-
-
-def alerts(rules: Sequence[ComplianceRule], turn: Turn, language: str) -> list[ComplianceAlerted]:
-    """An alert for every live rule the turn breaks, in rule order. ``must_say`` is left to after-call work."""
-    found = []
-    for rule in rules:
-        if rule.kind == "must_say" or rule.channel not in ("any", turn.channel):
-            continue
-        quote = _said(rule.patterns.get(language, ()), turn, language)
-        if quote is not None:
-            found.append(
-                ComplianceAlerted(
-                    rule_id=rule.rule_id,
-                    kind=rule.kind,
-                    severity=rule.severity,
-                    channel=turn.channel,
-                    utterance_id=turn.utterance_id,
-                    quote=quote,
-                )
-            )
-    return found
+SOUND_CONFIDENCE = 0.8
+"""Of a step that was recognised by sound: other words may sound the same."""
+_LITERAL = re.compile(r"[㐀-鿿]{3,}")
 
 
 def ticks(checklist: Checklist, turns: Sequence[Turn], done: frozenset[str], language: str) -> list[ChecklistTicked]:
@@ -58,7 +25,28 @@ def ticks(checklist: Checklist, turns: Sequence[Turn], done: frozenset[str], lan
         if step.step_id in done:
             continue
         for turn in turns:
-            if step.channel in ("any", turn.channel) and _said(step.patterns.get(language, ()), turn, language) is not None:
-                found.append(ChecklistTicked(checklist_id=checklist.checklist_id, step_id=step.step_id, utterance_id=turn.utterance_id))
+            how = _how(step.says, turn, language)
+            if how is not None:
+                found.append(
+                    ChecklistTicked(
+                        checklist_id=checklist.checklist_id,
+                        step_id=step.step_id,
+                        utterance_id=turn.utterance_id,
+                        how=how,
+                        confidence=1.0 if how == "wording" else SOUND_CONFIDENCE,
+                    )
+                )
                 break
     return found
+
+
+def _how(says: Says, turn: Turn, language: str) -> Literal["wording", "sound"] | None:
+    if says.channel not in ("any", turn.channel):
+        return None
+    if matching.said(replace(says, sounds=(), like={}), turn.text, language, {}) is not None:
+        return "wording"
+    # Patterns that are plain words of three characters or more are long enough to be told by their sound.
+    literal = tuple(pattern.pattern for pattern in says.patterns.get(language, ()) if _LITERAL.fullmatch(pattern.pattern))
+    sounds = (*says.sounds, *literal) if language == "zh" else ()
+    heard = Says(channel=says.channel, sounds=sounds, unless=says.unless, negation=says.negation)
+    return "sound" if sounds and matching.said(heard, turn.text, language, {}) is not None else None

@@ -10,18 +10,19 @@ from typing import Any, Literal, cast
 import yaml
 
 from copilot.domain.errors import InvalidInput
+from copilot.live.rule_language import Channel, Condition, Reader, Says
 
 Severity = Literal["info", "warn", "critical"]
 RuleKind = Literal["forbidden", "sensitive_request", "must_say", "fraud_signal", "abuse"]
 _SEVERITIES = ("info", "warn", "critical")
 _KINDS = ("forbidden", "sensitive_request", "must_say", "fraud_signal", "abuse")
 _CHANNELS = ("agent", "customer", "any")
-LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComplianceRule:
-    """``patterns`` per language. ``must_say`` rules are judged after the call, the others as soon as they are said."""
+    """``when``: what the rule waits for, the same live and after the call; None for a ``must_say`` that only says what has to be said in a
+    call about ``intents``. ``patterns`` per language: the short form of ``when: {says: {patterns}}``."""
 
     rule_id: str
     kind: RuleKind
@@ -31,6 +32,7 @@ class ComplianceRule:
     name: Mapping[str, str]
     advice: Mapping[str, str]
     intents: tuple[str, ...] = ()
+    when: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,7 @@ class ChecklistStep:
     """``hint``: what the agent may say. ``script``: the same with slots of the call in it (``{card}``, ``{amount}``, ``{date}`` …)."""
 
     step_id: str
-    channel: str
-    patterns: Mapping[str, tuple[re.Pattern[str], ...]]
+    says: Says
     name: Mapping[str, str]
     hint: Mapping[str, str]
     script: Mapping[str, str] = field(default_factory=dict)
@@ -55,25 +56,6 @@ class Checklist:
     steps: tuple[ChecklistStep, ...]
 
 
-def _patterns(raw: Any, where: str) -> dict[str, tuple[re.Pattern[str], ...]]:
-    compiled: dict[str, tuple[re.Pattern[str], ...]] = {}
-    for language in LANGUAGES:
-        found = []
-        for pattern in (raw or {}).get(language) or ():
-            try:
-                found.append(re.compile(str(pattern), re.IGNORECASE))
-            except re.error as error:
-                raise InvalidInput(f"{where}: the {language} pattern {pattern!r} is not a valid regular expression ({error}).") from error
-        compiled[language] = tuple(found)
-    return compiled
-
-
-def _one_of(value: Any, allowed: tuple[str, ...], where: str, key: str) -> str:
-    if value not in allowed:
-        raise InvalidInput(f"{where}: {key} is {value!r}; it must be one of {', '.join(allowed)}.")
-    return str(value)
-
-
 def _entries(text: str, key: str, pack: str) -> list[dict[str, Any]]:
     try:
         data = yaml.safe_load(text)
@@ -85,44 +67,94 @@ def _entries(text: str, key: str, pack: str) -> list[dict[str, Any]]:
     return entries
 
 
+def compliance_faults(text: str) -> list[str]:
+    """What is wrong with a ``compliance.yaml``: a sentence per fault that names its place and the way out; empty if it is fit for use."""
+    try:
+        data = yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return [f"line {mark.line + 1 if mark else '?'}: not valid YAML ({getattr(error, 'problem', None) or error})"]
+    entries = data.get("rules") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return ["a list `rules` of entries with an `id` is needed"]
+    reader, seen = Reader(), set()
+    for number, raw in enumerate(entries):
+        if not isinstance(raw, dict) or not raw.get("id"):
+            reader.fault(f"rules[{number}]", "needs an id")
+            continue
+        path = f"rules[{number}] ({raw['id']})"
+        if raw["id"] in seen:
+            reader.fault(path, "is there twice; keep one")
+        seen.add(raw["id"])
+        _compliance_rule(raw, path, reader)
+    return reader.faults
+
+
+def _compliance_rule(raw: dict[str, Any], path: str, reader: Reader) -> ComplianceRule | None:
+    for key, allowed in (("kind", _KINDS), ("severity", _SEVERITIES), ("channel", _CHANNELS)):
+        if raw.get(key) not in allowed:
+            reader.fault(path, f"{key} is {raw.get(key)!r}; it must be one of {', '.join(allowed)}")
+            return None
+    name = raw.get("name")
+    if not isinstance(name, dict):
+        reader.fault(f"{path} › name", "must be given in zh and en")
+        name = {}
+    channel = cast("Channel", raw["channel"])
+    said = reader.says({"patterns": raw["patterns"]}, path, channel) if "patterns" in raw else None
+    when: Condition | None = None
+    if "when" in raw:
+        when = reader.condition(raw["when"], f"{path} › when", channel)
+    elif said is None:
+        reader.fault(path, "needs patterns or when")
+    elif raw["kind"] != "must_say":
+        when = said
+    if isinstance(when, Says):
+        said = when
+    return ComplianceRule(
+        rule_id=str(raw["id"]),
+        kind=cast("RuleKind", raw["kind"]),
+        severity=cast("Severity", raw["severity"]),
+        channel=channel,
+        patterns=said.patterns if said is not None else {},
+        name=name,
+        advice=raw.get("advice") or {},
+        intents=tuple(raw.get("intents") or ()),
+        when=when,
+    )
+
+
 def parse_compliance(text: str) -> tuple[ComplianceRule, ...]:
-    """The rules of ``compliance.yaml``. Raises InvalidInput naming the rule and the fault."""
-    rules = []
-    for raw in _entries(text, "rules", "compliance"):
-        where = f"compliance rule {raw['id']}"
-        rules.append(
-            ComplianceRule(
-                rule_id=str(raw["id"]),
-                kind=cast("RuleKind", _one_of(raw.get("kind"), _KINDS, where, "kind")),
-                severity=cast("Severity", _one_of(raw.get("severity"), _SEVERITIES, where, "severity")),
-                channel=_one_of(raw.get("channel"), _CHANNELS, where, "channel"),
-                patterns=_patterns(raw.get("patterns"), where),
-                name=raw.get("name") or {},
-                advice=raw.get("advice") or {},
-                intents=tuple(raw.get("intents") or ()),
-            )
-        )
-    return tuple(rules)
+    """The rules of ``compliance.yaml``. Raises InvalidInput naming the rules and the faults."""
+    faults = compliance_faults(text)
+    if faults:
+        raise InvalidInput(f"compliance.yaml cannot be used: {'; '.join(faults[:5])}.")
+    reader = Reader()
+    entries = yaml.load(text, yaml.CSafeLoader)["rules"]
+    return tuple(rule for raw in entries if (rule := _compliance_rule(raw, "", reader)) is not None)
 
 
 def parse_checklists(text: str) -> tuple[Checklist, ...]:
     """The checklists of ``sop.yaml``. Raises InvalidInput naming the step and the fault."""
-    checklists = []
+    checklists, reader = [], Reader()
     for raw in _entries(text, "checklists", "sop"):
         steps = []
         for step in raw.get("steps") or ():
             where = f"checklist {raw['id']}, step {step.get('id')}"
-            steps.append(
-                ChecklistStep(
-                    step_id=str(step["id"]),
-                    channel=_one_of(step.get("channel", "agent"), _CHANNELS, where, "channel"),
-                    patterns=_patterns(step.get("patterns"), where),
-                    name=step.get("name") or {},
-                    hint=step.get("hint") or {},
-                    script=step.get("script") or {},
+            spoken = {key: step[key] for key in ("channel", "patterns", "words", "sounds", "like", "at_least", "unless") if key in step}
+            says = reader.says(spoken, where, "agent")
+            if says is not None:
+                steps.append(
+                    ChecklistStep(
+                        step_id=str(step["id"]),
+                        says=says,
+                        name=step.get("name") or {},
+                        hint=step.get("hint") or {},
+                        script=step.get("script") or {},
+                    )
                 )
-            )
         checklists.append(
             Checklist(checklist_id=str(raw["id"]), intents=tuple(raw.get("intents") or ()), name=raw.get("name") or {}, steps=tuple(steps))
         )
+    if reader.faults:
+        raise InvalidInput(f"sop.yaml cannot be used: {'; '.join(reader.faults[:5])}.")
     return tuple(checklists)

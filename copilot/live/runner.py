@@ -45,16 +45,20 @@ from copilot.live.session import (
     Effect,
     Findings,
     Heard,
+    Held,
     Investigate,
     LiveSession,
     OutOfForce,
     Record,
     ReplyWritten,
     Restated,
+    SessionInput,
     Source,
+    Weigh,
     WriteReply,
     turn_of,
 )
+from copilot.live.watch import Watch
 
 log = structlog.get_logger(__name__)
 _MAX_PENDING = 4
@@ -89,12 +93,14 @@ class LiveCall:
     _worker: asyncio.Task[None] | None = None
     _ahead: Ahead = field(init=False)
     _replies: Replies = field(init=False)
+    _watch: Watch = field(init=False)
     _down: set[Part] = field(default_factory=set)
     """Parts that stopped helping and have not helped since."""
 
     def __post_init__(self) -> None:
         services = self.services
         self._ahead = Ahead(self._look_up, services.executor)
+        self._watch = Watch(services, self.call_id, self._told)
         self._replies = Replies(services, self.call_id, written=self._written, append=self._append, ring=self._ring, state=self._state)
 
     @property
@@ -107,6 +113,7 @@ class LiveCall:
 
     def start(self) -> None:
         """Begins the understanding task."""
+        self._watch.start()
         self._idle.set()
         self._worker = asyncio.create_task(self._understand(), name=f"understand-{self.call_id}")
 
@@ -114,6 +121,7 @@ class LiveCall:
         return self.terms
 
     def speech(self, event: SpeechStarted | SpeechEnded) -> None:
+        self._watch.speech(event.utterance_id, event.at_ms, begun=isinstance(event, SpeechStarted))
         self._ring({"type": "speech", "channel": event.channel, "speaking": isinstance(event, SpeechStarted), "at_ms": event.at_ms})
 
     def partial(self, partial: TranscriptPartial) -> TranscriptPartial:
@@ -160,6 +168,7 @@ class LiveCall:
         )
         try:
             await self._run(self.session.receive(Heard(turn=turn_of(event))), since=heard - timings.after_speech_ms / 1000, stages=stages)
+            await self._told(self._watch.heard(event.utterance_id, event.end_ms))
         except EngineError as error:
             # The final itself is stored; trying again would store it twice. What was derived from it is lost, and said in the log.
             log.warning("derived_events_not_stored", call_id=self.call_id, error=type(error).__name__)
@@ -189,6 +198,7 @@ class LiveCall:
                 return
             await self._append([CallHeld(at_ms=at_ms) if held else CallResumed(at_ms=at_ms)])
             self._held = held
+            self.session.receive(Held(at_ms=at_ms, held=held))
             await self._audited("call.hold" if held else "call.resume")
 
     async def transfer(self, agent: str, *, at_ms: int, reason: str) -> None:
@@ -226,8 +236,9 @@ class LiveCall:
             return
         self._ended = True
         await self._finish_understanding()
+        await self._watch.stop()
         with contextlib.suppress(CopilotError):
-            await self._run(self.session.close(), since=self.services.clock.monotonic(), stages=())
+            await self._run(self.session.close(duration_ms), since=self.services.clock.monotonic(), stages=())
         try:
             ended = CallEnded(
                 reason=cast("Literal['hangup', 'peer_closed', 'error', 'interrupted', 'duplicate']", reason), duration_ms=duration_ms
@@ -291,6 +302,11 @@ class LiveCall:
                     self._wake.set()
                 case WriteReply():
                     self._replies.start(effect, since)
+                case Weigh():
+                    self._watch.weigh(effect)
+
+    async def _told(self, told: SessionInput) -> None:
+        await self._run(self.session.receive(told), since=self.services.clock.monotonic(), stages=())
 
     async def _understand(self) -> None:
         """One question at a time, oldest turn first; a newer question of the same turn has replaced the older one."""

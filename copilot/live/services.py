@@ -36,5 +36,8 @@ class LiveServices:
     """What no reply of this organisation may say; blocking."""
     in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
 
+    alike: Callable[[str, str, Sequence[str]], Mapping[str, float]] | None = None
+    """(text, language, sentences) → how similar the text is to each, in [-1, 1]; blocking."""
+
     def today(self) -> date:
         return self.clock.now().astimezone().date()

@@ -14,6 +14,9 @@ from typing import Literal
 from copilot.domain.artifacts import Turn
 from copilot.domain.events import (
     CallEvent,
+    CallHeld,
+    CallResumed,
+    ComplianceAlerted,
     SuggestionOffered,
     SuggestionOutcome,
     SuggestionWithdrawn,
@@ -25,10 +28,10 @@ from copilot.domain.knowledge import Hit
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import Stage
 from copilot.live import suggest
-from copilot.live.compliance import alerts
 from copilot.live.dialogue import Dialogue, is_question, worth_asking
 from copilot.live.guard import AttentionPolicy, Guard
 from copilot.live.outcome import Outcomes
+from copilot.live.rule_monitor import RuleMonitor
 from copilot.live.rules import Checklist, ComplianceRule
 from copilot.live.understanding import Understanding
 
@@ -81,7 +84,30 @@ class OutOfForce:
     sources: Mapping[Source, Literal["superseded", "ended"]]
 
 
-SessionInput = Restated | Heard | Findings | ReplyWritten | OutOfForce
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Everything that was said before this media time has been heard."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """How similar an utterance is to sentences of the rules."""
+
+    utterance_id: UtteranceId
+    alike: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The customer is on hold from this media time, or no longer."""
+
+    at_ms: int
+    held: bool
+
+
+SessionInput = Known | Weighed | Held | Restated | Heard | Findings | ReplyWritten | OutOfForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +140,17 @@ class WriteReply:
     language: str
 
 
-Effect = Record | Investigate | WriteReply
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weigh:
+    """Compare an utterance with ``phrases``; the answer is a ``Weighed``."""
+
+    utterance_id: UtteranceId
+    text: str
+    language: str
+    phrases: tuple[str, ...]
+
+
+Effect = Record | Investigate | WriteReply | Weigh
 
 
 @dataclass(slots=True)
@@ -134,6 +170,7 @@ class LiveSession:
     guard: Guard = field(init=False)
     outcomes: Outcomes = field(init=False, default_factory=Outcomes)
     understanding: Understanding = field(init=False)
+    monitor: RuleMonitor = field(init=False)
     _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
     _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
     _gone: set[Source] = field(init=False, default_factory=set)
@@ -141,6 +178,7 @@ class LiveSession:
     def __post_init__(self) -> None:
         self.dialogue = Dialogue(language=self.language)
         self.guard = Guard(policy=self.policy)
+        self.monitor = RuleMonitor(language=self.language, rules=self.rules)
         self.understanding = Understanding(language=self.language, day=self.day, checklists=self.checklists)
 
     def restore(self, events: Sequence[CallEvent]) -> None:
@@ -148,8 +186,13 @@ class LiveSession:
         for event in events:
             self.understanding.restore(event)
             match event:
+                case ComplianceAlerted():
+                    self.monitor.recall(event)
+                case CallHeld() | CallResumed():
+                    self.monitor.held(event.at_ms, held=isinstance(event, CallHeld))
                 case UtteranceFinal():
                     self.dialogue.add(turn_of(event))
+                    self.monitor.heard(turn_of(event))
                     self.outcomes.heard(turn_of(event))
                 case SuggestionOffered():
                     self._cards[event.suggestion_id] = event
@@ -170,6 +213,15 @@ class LiveSession:
         match event:
             case Heard():
                 return self._heard(event.turn)
+            case Known():
+                return _record(self.monitor.known_until(event.ms))
+            case Weighed():
+                return _record(
+                    [*self.monitor.weighed(event.utterance_id, event.alike), *self.understanding.weighed(event.utterance_id, event.alike)]
+                )
+            case Held():
+                self.monitor.held(event.at_ms, held=event.held)
+                return []
             case Restated():
                 self.dialogue.restate(event.turn)
                 return []
@@ -194,10 +246,9 @@ class LiveSession:
             customer_turn=self.dialogue.customer_turn,
         )
 
-    def close(self) -> list[Effect]:
+    def close(self, duration_ms: int) -> list[Effect]:
         """The call is over: what it leaves undecided is decided now."""
-        events = tuple(self.outcomes.end())
-        return [Record(events=events)] if events else []
+        return _record([*self.outcomes.end(), *self.monitor.end(duration_ms)])
 
     def cited(self) -> frozenset[Source]:
         """The sources of all cards that are not withdrawn."""
@@ -207,10 +258,13 @@ class LiveSession:
         self.dialogue.add(turn)
         events: list[CallEvent] = [
             *self.outcomes.heard(turn),
-            *alerts(self.rules, turn, self.language),
+            *self.monitor.heard(turn),
             *self.understanding.heard(turn),
         ]
-        effects: list[Effect] = [Record(events=tuple(events))] if events else []
+        effects = _record(events)
+        phrases = (*self.monitor.phrases(turn.channel), *self.understanding.phrases(turn.channel))
+        if phrases:
+            effects.append(Weigh(utterance_id=turn.utterance_id, text=turn.text, language=self.language, phrases=phrases))
         need = self.dialogue.need()
         if turn.channel != "agent" and worth_asking(need, self.language):
             ask = Investigate(
@@ -309,6 +363,10 @@ class LiveSession:
             if turn.utterance_id == utterance:
                 return turn.end_ms
         return 0
+
+
+def _record(events: Sequence[CallEvent]) -> list[Effect]:
+    return [Record(events=tuple(events))] if events else []
 
 
 def _sources(card: SuggestionOffered) -> frozenset[Source]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -32,6 +32,7 @@ class Understanding:
     _told: set[tuple[int, str]] = field(init=False, default_factory=set)
     _slots: dict[str, str] = field(init=False, default_factory=dict)
     """The newest value of each; what was spoken where the value is an id."""
+    _at_ms: int = field(init=False, default=0)
     _proposed: tuple[str, str, str] | None = field(init=False, default=None)
 
     def restore(self, event: CallEvent) -> None:
@@ -61,7 +62,34 @@ class Understanding:
             for slot in slots(turn.text, turn.utterance_id, day=self.day, language=self.language):
                 self._keep(slot)
                 events.append(slot)
+        self._at_ms = max(self._at_ms, turn.end_ms)
         return events + self._next(turn.utterance_id, turn.end_ms)
+
+    def phrases(self, channel: str) -> tuple[str, ...]:
+        """Sentences of open steps to which what is said on ``channel`` is to be compared."""
+        return tuple(
+            sentence
+            for checklist in self.checklists
+            if checklist.checklist_id in self._done
+            for step in checklist.steps
+            if step.step_id not in self._done[checklist.checklist_id] and step.says.channel in ("any", channel)
+            for sentence in step.says.like.get(self.language, ())
+        )
+
+    def weighed(self, utterance: UtteranceId, alike: Mapping[str, float]) -> list[CallEvent]:
+        """Steps that the utterance fulfils by its meaning."""
+        events: list[CallEvent] = []
+        for checklist in self.checklists:
+            name = checklist.checklist_id
+            for step in checklist.steps if name in self._done else ():
+                best = max((alike.get(sentence, 0.0) for sentence in step.says.like.get(self.language, ())), default=0.0)
+                if step.step_id not in self._done[name] and best >= step.says.at_least:
+                    self._done[name] |= {step.step_id}
+                    tick = ChecklistTicked(
+                        checklist_id=name, step_id=step.step_id, utterance_id=utterance, how="meaning", confidence=round(best, 4)
+                    )
+                    events.append(tick)
+        return events + (self._next(utterance, self._at_ms) if events else [])
 
     def found(
         self,
@@ -136,7 +164,7 @@ class Understanding:
         by_name = {checklist.checklist_id: checklist for checklist in self.checklists}
         chosen: tuple[str, ChecklistStep] | None = None
         for name in reversed(self._open):
-            left = [step for step in by_name[name].steps if step.step_id not in self._done[name] and step.channel != "customer"]
+            left = [step for step in by_name[name].steps if step.step_id not in self._done[name] and step.says.channel != "customer"]
             if left:
                 chosen = (name, left[0])
                 break

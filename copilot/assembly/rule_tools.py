@@ -1,0 +1,111 @@
+"""Running the rules over finished calls, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from copilot.assembly import engines
+from copilot.domain.errors import InvalidInput, NotFound
+from copilot.domain.events import CallEnded, CallHeld, CallResumed, CallStarted, ComplianceAlerted, UtteranceFinal
+from copilot.domain.ids import CallId, OrgId, UtteranceId
+from copilot.settings import Settings
+
+if TYPE_CHECKING:
+    from copilot.domain.artifacts import Turn
+    from copilot.live.rules import ComplianceRule
+    from copilot.store.store import Store
+
+Json = dict[str, Any]
+
+
+class RuleDesk:
+    """The rules of one organisation over its calls."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._org_id = OrgId(settings.org)
+        self._store = store
+
+    def run_call(self, call_id: str, rules: str | None) -> Json:
+        """The alerts of a stored call, and how they differ from those raised live. Raises NotFound, InvalidInput."""
+        from copilot.assembly.interrupted import read_events
+        from copilot.live.session import turn_of
+
+        events = [item.event for item in read_events(self._store, self._org_id, CallId(call_id))]
+        started = next((event for event in events if isinstance(event, CallStarted)), None)
+        if started is None:
+            raise NotFound(f"There is no call {call_id}.")
+        turns = [turn_of(event) for event in events if isinstance(event, UtteranceFinal)]
+        end_ms = next(
+            (event.duration_ms for event in events if isinstance(event, CallEnded)), max((turn.end_ms for turn in turns), default=0)
+        )
+        holds: list[tuple[int, int]] = []
+        for event in events:
+            if isinstance(event, CallHeld):
+                holds.append((event.at_ms, end_ms))
+            elif isinstance(event, CallResumed) and holds:
+                holds[-1] = (holds[-1][0], event.at_ms)
+        result = self._run(turns, started.language, rules, end_ms, holds)
+        after = {f"{alert['rule_id']} ({alert['utterance_id']})" for alert in result["alerts"]}
+        live = {f"{event.rule_id} ({event.utterance_id})" for event in events if isinstance(event, ComplianceAlerted)}
+        return {**result, "only_live": sorted(live - after), "only_after": sorted(after - live)}
+
+    def run_lines(self, lines: Any, language: str, rules: str | None) -> Json:
+        """The alerts of a transcript in a file. Raises NotFound, InvalidInput."""
+        from postcall.turns import turns_from_json
+
+        turns = turns_from_json(lines)
+        return self._run(turns, language, rules, max((turn.end_ms for turn in turns), default=0), ())
+
+    def _run(self, turns: Sequence[Turn], language: str, rules: str | None, end_ms: int, holds: Sequence[tuple[int, int]]) -> Json:
+        from copilot.codec import to_json
+        from copilot.live.rule_monitor import evaluate
+
+        chosen = self._rules(rules)
+        alike = self._alike(turns, language, chosen)
+        alerts = evaluate(chosen, turns, language, end_ms=end_ms, holds=holds, alike=alike)
+        return {"language": language, "utterances": len(turns), "alerts": [to_json(alert) for alert in alerts]}
+
+    def _rules(self, text: str | None) -> tuple[ComplianceRule, ...]:
+        from copilot.live.rules import parse_compliance
+
+        if text is None:
+            found = self._store.articles(self._org_id).pack("compliance")
+            if found is None:
+                raise NotFound("No rules are stored; import them first (pangting kb import FOLDER) or name a file with --rules.")
+            text = found[1]
+        return parse_compliance(text)
+
+    def _alike(self, turns: Sequence[Turn], language: str, rules: Sequence[ComplianceRule]) -> dict[UtteranceId, dict[str, float]]:
+        """Similarities for the rules that look at meaning; the model is not opened where no rule does."""
+        from copilot.live.rule_monitor import RuleMonitor
+        from kb.analysis import spoken_core
+
+        monitor = RuleMonitor(language=language, rules=rules)
+        wanted = {turn.utterance_id: monitor.phrases(turn.channel) for turn in turns}
+        if not any(wanted.values()):
+            return {}
+        if language not in ("zh", "en"):
+            raise InvalidInput("The language must be zh or en.")
+        embedder = engines.open_embedder(self._settings)
+        remembering = engines.remembering(self._settings, embedder)
+        found: dict[UtteranceId, dict[str, float]] = {}
+        for turn in turns:
+            phrases = wanted[turn.utterance_id]
+            if phrases:
+                said = embedder.embed([spoken_core(turn.text, language)], "query")[0]
+                values = remembering.embed(list(phrases), "query") @ said
+                found[turn.utterance_id] = {phrase: float(value) for phrase, value in zip(phrases, values, strict=True)}
+        return found
+
+
+@contextmanager
+def open_rule_desk(settings: Settings) -> Iterator[RuleDesk]:
+    """The rules of the organisation for a command."""
+    store = engines.open_store(settings)
+    try:
+        yield RuleDesk(settings, store)
+    finally:
+        store.close()
