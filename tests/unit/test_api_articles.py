@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
-from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from copilot.api import articles, kb, problems
-from copilot.assembly.editing import Editing
 from copilot.domain.events import CallEnded, SuggestionFeedback, SuggestionOffered
 from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article, Citation
-from copilot.live.rules import ComplianceRule
-from copilot.telemetry.clock import ManualClock
-from kb.embedded import EmbeddedEngine
-from kb.service import KnowledgeBase
-from tests.fakes.gram_embedder import GramEmbedder
-from tests.fakes.stores import AT, CALL, ORG, make_store, said, scope, sqlite_url, started
+from tests.fakes.knowledge_site import KnowledgeSite
+from tests.fakes.stores import CALL, ORG, said, scope, started
 
 pytestmark = pytest.mark.anyio
 ROLES = {"ed": "editor", "ed2": "editor", "ops": "ops_admin", "agent": "agent", "aud": "auditor", "qi": "inspector"}
@@ -28,39 +21,20 @@ TEXT = {
     "title": "信用卡年费怎么收", "questions": ["信用卡年费多少钱"], "answer": "普卡年费每年100元，刷满5笔免次年年费。",
     "source": "信用卡收费公示", "owner": "卡组", "products": ["credit_card"],
 }  # fmt: skip
-RULE = ComplianceRule(
-    rule_id="promise-capital", kind="forbidden", severity="critical", channel="agent",
-    name={"zh": "承诺保本"}, advice={"zh": "不得承诺保本。"}, patterns={"zh": (re.compile("(?<!不)保本"),), "en": ()},
-)  # fmt: skip
 
 
-class Site:
+class Site(KnowledgeSite):
     def __init__(self, tmp_path) -> None:
-        self.clock = ManualClock(AT)
-        self.store = store = make_store(sqlite_url(tmp_path), tmp_path, self.clock)
-        store.people.ensure_org(ORG)
-        self.users = {name: store.people.create_user(ORG, name, f"{name}氏", [role], user_id=name) for name, role in ROLES.items()}
-        embedder = GramEmbedder()
-        self.articles = store.articles(ORG)
-        self.knowledge = KnowledgeBase(EmbeddedEngine(tmp_path / "index", embedder), embedder)
-        organisation = SimpleNamespace(
-            org_id=ORG, articles=self.articles, knowledge=self.knowledge, embed=embedder.embed, now=self.clock.now,
-            rules=lambda: SimpleNamespace(compliance=(RULE,)),
-        )  # fmt: skip
-        editing = Editing(store, organisation)  # type: ignore[arg-type]
-        context = SimpleNamespace(
-            signin=store.signin, people=store.people, audit=store.audit, clock=self.clock, articles=store.articles,
-            editing=lambda _org: editing, knowledge=lambda _org: self.knowledge,
-        )  # fmt: skip
+        super().__init__(tmp_path, {name: (role, f"{name}氏") for name, role in ROLES.items()})
         app = FastAPI()
         problems.install(app)
-        app.include_router(kb.router(context))
-        app.include_router(articles.router(context))
+        app.include_router(kb.router(self.context))
+        app.include_router(articles.router(self.context))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
     def published(self, *found: Article) -> None:
         self.articles.upsert(found)
-        self.knowledge.refresh(self.articles)
+        self.refresh()
 
     async def ask(self, who: str, method: str, path: str, **options) -> httpx.Response:
         token = self.store.signin.start_session(self.users[who]).token
@@ -117,7 +91,7 @@ async def test_from_draft_to_search_and_out_again(site):
     done = await site.post("ed2", "/articles/fee/publish", revision=revision, reason="与公示一致")
     assert done["version"]["article"]["state"] == "published"
     assert done["names"]["ed2"] == "ed2氏"
-    site.knowledge.refresh(site.articles)
+    site.refresh()
     assert [hit["article"]["article_id"] for hit in (await site.get("agent", "/search", q="信用卡年费多少钱"))["hits"]] == ["fee"]
     assert await site.post("ops", "/articles/fee/retire", reason="产品下线") == {"retired": 1}
     assert (await site.get("agent", "/search", q="信用卡年费多少钱"))["hits"] == [], "though the index has it still"

@@ -12,13 +12,33 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from copilot.domain.article_checks import Finding
+from copilot.domain.article_life import ArticlePage, ArticleVersion
 from copilot.domain.artifacts import Artifact, QaScorecard, Summary, TicketClassification
 from copilot.domain.calls import Call
 from copilot.domain.events import EventEnvelope
 from copilot.domain.knowledge import Article, Hit
+from copilot.domain.knowledge_use import GapReport, UseReport
+from copilot.domain.text_diff import FieldDiff
 from copilot.domain.transcript import TranscriptPartial
 
-FEED_TYPES: tuple[type, ...] = (EventEnvelope, Call, TranscriptPartial, Artifact, Summary, TicketClassification, QaScorecard, Hit, Article)
+FEED_TYPES: tuple[type, ...] = (
+    EventEnvelope,
+    Call,
+    TranscriptPartial,
+    Artifact,
+    Summary,
+    TicketClassification,
+    QaScorecard,
+    Hit,
+    Article,
+    ArticleVersion,
+    ArticlePage,
+    Finding,
+    FieldDiff,
+    UseReport,
+    GapReport,
+)
 
 
 class _WireSchema(GenerateJsonSchema):

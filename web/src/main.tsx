@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
+import { knowledgePage } from './kb/KnowledgePages.tsx';
 import { TryPage } from './line/TryPage.tsx';
 import { AppealPage } from './review/AppealPage.tsx';
 import { CalibrationPage } from './review/CalibrationPage.tsx';
@@ -59,6 +60,8 @@ function Root() {
     if (area === 'appeals') return <AppealPage key={id} appealId={id} />;
     return <CalibrationPage key={id} sessionId={id} />;
   }
+  const knowledge = path.startsWith('/kb') ? knowledgePage(path, app.language.value) : null;
+  if (knowledge !== null) return <>{knowledge}</>;
   const call = /^\/calls\/([^/]+)$/.exec(path)?.[1];
   if (call !== undefined) return <CallPage key={call} callId={decodeURIComponent(call)} />;
   return (

@@ -28,6 +28,83 @@ export interface Article {
   version: number;
 }
 /**
+ * A line of the list of articles. ``standing``: of what is or was published; ``open``: what is being worked on.
+ */
+export interface ArticleHead {
+  article_id: string;
+  audience: 'customer' | 'agent';
+  authors: string[];
+  channels: string[];
+  has_origin: boolean;
+  kind: string;
+  language: string;
+  open: '' | 'draft' | 'in_review';
+  owner: string;
+  products: string[];
+  standing: 'draft' | 'in_review' | 'scheduled' | 'in_force' | 'superseded' | 'expired' | 'retired';
+  title: string;
+  updated_at: string | null;
+  valid_from: string | null;
+  valid_to: string | null;
+  version: number;
+}
+/**
+ * A page of the list; ``counts`` per standing or open state, of everything that the other filters let through.
+ */
+export interface ArticlePage {
+  counts: {
+    [k: string]: number;
+  };
+  items: ArticleHead[];
+  total: number;
+}
+/**
+ * One article over a number of days. ``reasons``: why it was rejected, counted; ``by_day``: offered per day.
+ */
+export interface ArticleUse {
+  article_id: string;
+  by_day: {
+    [k: string]: number;
+  };
+  counts: {
+    [k: string]: number;
+  };
+  language: string;
+  last: string | null;
+  reasons: {
+    [k: string]: number;
+  };
+  title: string;
+}
+/**
+ * A version with the record of its making. ``revision`` grows with every change; ``authors``: ids of all who wrote in it.
+ */
+export interface ArticleVersion {
+  article: Article;
+  authors: string[];
+  base_version: number;
+  created_at: string | null;
+  decided_at: string | null;
+  decided_by: string;
+  origin: Origin | null;
+  reason: string;
+  revision: number;
+  submitted_by: string;
+  updated_at: string | null;
+}
+/**
+ * Where a draft comes from: a place in a document or utterances of a call, shown beside it. ``quote`` is masked.
+ */
+export interface Origin {
+  end: number;
+  kind: 'document' | 'call' | 'gap';
+  quote: string;
+  section: string;
+  source: string;
+  start: number;
+  utterances: string[];
+}
+/**
  * One version of one artifact of a call.
  */
 export interface Artifact {
@@ -702,6 +779,70 @@ export interface Redacted {
   type: 'redacted';
 }
 /**
+ * A field that changed; ``pieces`` joined without the removed ones are the new text, without the added ones the old.
+ */
+export interface FieldDiff {
+  field: string;
+  pieces: Piece[];
+}
+export interface Piece {
+  op: 'same' | 'removed' | 'added';
+  text: string;
+}
+/**
+ * ``field``: title, answer, body or questions.N, whose ``[start:end]`` is ``quote`` (0, 0: the field as a whole).
+ *
+ * ``facts`` are what the sentence about it needs: a rule's name, the other article, what it says.
+ */
+export interface Finding {
+  code:
+    | 'no_title'
+    | 'no_text'
+    | 'no_source'
+    | 'no_owner'
+    | 'no_question'
+    | 'long_title'
+    | 'long_answer'
+    | 'too_long'
+    | 'dates_reversed'
+    | 'already_over'
+    | 'pii'
+    | 'pii_possible'
+    | 'forbidden'
+    | 'asks_secret'
+    | 'forbidden_possible'
+    | 'contradiction'
+    | 'duplicate';
+  end: number;
+  facts: {
+    [k: string]: string;
+  };
+  field: string;
+  quote: string;
+  start: number;
+}
+/**
+ * Questions alike that found no answer (``nothing``), or one that agents rejected (``rejected``). ``examples`` are masked turns.
+ */
+export interface Gap {
+  call_ids: string[];
+  count: number;
+  examples: string[];
+  first: string;
+  intent: string;
+  key: string;
+  language: string;
+  last: string;
+  nothing: number;
+  rejected: number;
+}
+export interface GapReport {
+  calls: number;
+  capped: boolean;
+  days: number;
+  gaps: Gap[];
+}
+/**
  * One article found, by its best passage. ``scores`` per ranker explain ``score``.
  *
  * ``confidence`` in [0, 1] is that it answers; ``fits`` is false below the bar of this knowledge base, and then it must not be offered.
@@ -741,4 +882,18 @@ export interface TranscriptPartial {
   start_ms: number;
   unstable: string;
   utterance_id: string;
+}
+/**
+ * ``calls`` looked at, the newest of ``days`` days; ``capped``: there were more.
+ */
+export interface UseReport {
+  articles: ArticleUse[];
+  by_day: {
+    [k: string]: {
+      [k: string]: number;
+    };
+  };
+  calls: number;
+  capped: boolean;
+  days: number;
 }

@@ -6,10 +6,13 @@ import type { Article, Artifact, Call, EventEnvelope, Hit, ListeningCopy } from 
 export class ApiError extends Error {
   readonly status: number;
   readonly title: string;
-  constructor(status: number, title: string, detail: string) {
+  /** What a problem says besides title and detail, such as ``findings`` or ``stored``. */
+  readonly more: Record<string, unknown>;
+  constructor(status: number, title: string, detail: string, more: Record<string, unknown> = {}) {
     super(detail || title);
     this.status = status;
     this.title = title;
+    this.more = more;
   }
 }
 
@@ -257,6 +260,10 @@ export class Api {
   labels(language: string): Promise<Labels> {
     return this.#json('GET', `/bank/labels${search({ language })}`);
   }
+  /** The knowledge console's requests under /kb; typed in kb/requests.ts. */
+  knowledge<T>(method: 'GET' | 'POST', path: string, query: Query = {}, body?: unknown): Promise<T> {
+    return this.#json(method, `/kb${path}${search(query)}`, body);
+  }
   status(): Promise<Status> {
     return this.#json('GET', '/status');
   }
@@ -299,14 +306,16 @@ export class Api {
     if (response.status === 401 && token !== null) this.#onUnauthenticated();
     let title = response.statusText;
     let detail = '';
+    let more: Record<string, unknown> = {};
     try {
       const problem = (await response.json()) as { title?: string; detail?: unknown };
+      more = problem;
       title = problem.title ?? title;
       if (typeof problem.detail === 'string') detail = problem.detail;
     } catch {
       // not a problem document: the status line has to do
     }
-    throw new ApiError(response.status, title, detail);
+    throw new ApiError(response.status, title, detail, more);
   }
 }
 

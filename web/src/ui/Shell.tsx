@@ -1,5 +1,6 @@
 // The frame of every signed-in page: a slim top bar, the notice line, the page.
 import type { ComponentChildren } from 'preact';
+import { mayRead } from '../kb/requests.ts';
 import { mayConfigure, mayRerun, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
 import { NoticeBell } from './Notices.tsx';
@@ -112,6 +113,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
           {user?.roles.some((r) => r !== 'editor' && r !== 'sys_admin' && r !== 'auditor') && (
             <Link to="/qa" current={path.startsWith('/qa')}>
               {t('nav.qa')}
+            </Link>
+          )}
+          {mayRead(user?.roles ?? []) && (
+            <Link to="/kb" current={path.startsWith('/kb')}>
+              {t('nav.kb')}
             </Link>
           )}
           {offered && (
