@@ -5,6 +5,8 @@ import type { Diff } from './requests.ts';
 export function Differences({ diff }: { diff: Diff }) {
   const app = useApp();
   const t = app.t.value;
+  const word = (field: string, text: string): string =>
+    field === 'audience' ? app.word(`kbc.audience.${text}`, text) : text;
   return (
     <div class="kb-diff" data-testid="kb-diff">
       <p class="dim">
@@ -19,9 +21,9 @@ export function Differences({ diff }: { diff: Diff }) {
           <p class="pieces">
             {one.pieces.map((piece, i) =>
               piece.op === 'added' ? (
-                <ins key={i}>{piece.text}</ins>
+                <ins key={i}>{word(one.field, piece.text)}</ins>
               ) : piece.op === 'removed' ? (
-                <del key={i}>{piece.text}</del>
+                <del key={i}>{word(one.field, piece.text)}</del>
               ) : (
                 piece.text
               ),
