@@ -33,6 +33,7 @@ from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.bus import call_topic, jobs_topic
 from copilot.settings import Settings
+from copilot.telemetry.heap import memory_given_back
 from copilot.telemetry.threads import name_thread, name_threads
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Server:
         self._webhooks.start()
         stack.push_async_callback(self._webhooks.stop)
         await stack.enter_async_context(Erasure(self.store, self.media, self.clock).running(settings.retention.days))
+        await stack.enter_async_context(memory_given_back())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
 
     def _load_recognizer(self) -> tuple[list[RecognitionEngine], Any]:
