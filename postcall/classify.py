@@ -6,24 +6,30 @@ Score of a level-2 category c, over the customer's utterances u (w: weight of th
          + 0.20 · max over u of w(u)·keywords(u, c)  +  0.05 · keywords of the agent's words
          + 0.25 · max over u of w(u)·similarity(u, description of c)          (with an index only)
          + 0.15 · the best intent score of c's siblings                       (a neighbour speaks for the branch)
+         + 0.6 · keywords(o, c) + 0.5 · similarity(o, c)                      (o: what the bank says it calls about, outbound calls only)
 
 The first substantive need weighs 1, the k-th 1 / (1 + 0.6·(k-1)), not below 0.4: what a customer calls about comes first; questions
 that follow from it come later. To this comes a quarter of the share of the call's time until the next need began.
-Confidence = s₁ / (s₁ + s₂ + 0.25), in [0, 1): how far the best is from the next, and from no evidence.
+A keyword counts as said also by its sound (folded pinyin), for 0.6 of its worth: recognition errors are homophones. Confidences: see
+``postcall.ticket_details``.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from copilot.domain.artifacts import CategoryScore, TicketClassification, Turn
 from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.knowledge import Embedder
+from kb.analysis import syllables
 from postcall.needs import CUSTOMER, content_length
 from postcall.packs import SubCategory, Taxonomy
+from postcall.ticket_details import cause_of, probabilities, slots_of
 from postcall.turns import FoundIntent, Transcript
 
 if TYPE_CHECKING:
@@ -35,8 +41,17 @@ _MORE_INTENT, _MORE_INTENT_MOST = 0.2, 0.4
 _KEYWORDS, _AGENT_KEYWORDS, _SIMILARITY, _SIBLINGS = 0.2, 0.05, 0.25, 0.15
 _SIMILAR_FROM, _SIMILAR_TO = 0.80, 0.95
 """Cosine similarities of this family of embedding models lie high: below the first nothing is alike, at the second all is."""
+_OPENING_KEYWORDS, _OPENING_SIMILARITY = 0.6, 0.5
+_BY_SOUND = 0.6
+_LEAST_SYLLABLES = 3
+"""Shorter words sound like too many others."""
+_OPENING_TURNS = 4
+_OUTBOUND = re.compile(
+    r"(?:给[您你]|这次|今天).{0,4}(?:来电|致电|打(?:个)?电话|联系)|来电是|致电.{0,3}是|(?:邀请|通知|提醒|回访)[您你]|"
+    r"\b(?:i'm|i am|we're|we are) (?:calling|phoning|contacting)\b",
+    re.IGNORECASE,
+)
 _KEYWORDS_ENOUGH = 2
-_CAUTION = 0.25
 _MOST_EVIDENCE = 5
 _MOST_ALTERNATIVES = 3
 _LEAST_SCORE = 0.1
@@ -68,47 +83,58 @@ def classify(
     Without any evidence: the taxonomy's fallback category with confidence 0.
     """
     needs = _needs(transcript, intents)
-    similar = index.similarities(needs, transcript.language) if index is not None else {}
+    opening = _opening(transcript)
+    similar = index.similarities([*needs, *opening], transcript.language) if index is not None else {}
     agent = "".join(turn.text.casefold() for turn in transcript.turns if turn.channel == "agent")
     first = {leaf.category_id: _intent_score(leaf, needs) for leaf in taxonomy.leaves}
     scored = []
     for category in taxonomy.categories:
         for leaf in category.children:
             siblings = max((first[other.category_id] for other in category.children if other is not leaf), default=0.0)
-            scored.append(_score(leaf, needs, transcript.language, agent, similar, first[leaf.category_id], siblings))
+            said = (needs, opening)
+            scored.append(_score(leaf, said, transcript.language, agent, similar, first[leaf.category_id], siblings))
     ranked = sorted((item for item in scored if item.score >= _LEAST_SCORE and item.evidence), key=lambda item: -item.score)
+    likely = probabilities({item.leaf.category_id: item.score for item in ranked})
     if not ranked:
-        leaf = taxonomy.fallback
-        return _ticket(taxonomy, transcript.language, leaf, 0.0, (), ())
+        return _ticket(taxonomy, transcript, taxonomy.fallback, likely, (), ())
     best, *others = ranked
-    second = others[0].score if others else 0.0
     alternatives = tuple(
-        CategoryScore(
-            level1=item.leaf.parent_id, level2=item.leaf.category_id, confidence=round(item.score / (item.score + best.score + _CAUTION), 3)
-        )
+        CategoryScore(level1=item.leaf.parent_id, level2=item.leaf.category_id, confidence=round(likely[item.leaf.category_id], 3))
         for item in others[:_MOST_ALTERNATIVES]
     )
-    confidence = round(best.score / (best.score + second + _CAUTION), 3)
-    return _ticket(taxonomy, transcript.language, best.leaf, confidence, alternatives, best.evidence[:_MOST_EVIDENCE])
+    return _ticket(taxonomy, transcript, best.leaf, likely, alternatives, best.evidence[:_MOST_EVIDENCE])
 
 
 def _ticket(
     taxonomy: Taxonomy,
-    language: str,
+    transcript: Transcript,
     leaf: SubCategory,
-    confidence: float,
+    likely: Mapping[str, float],
     alternatives: tuple[CategoryScore, ...],
     evidence: tuple[UtteranceId, ...],
 ) -> TicketClassification:
+    cause, because = cause_of(taxonomy.causes, transcript)
+    branch = sum(likely.get(other.category_id, 0.0) for other in taxonomy.leaves if other.parent_id == leaf.parent_id)
     return TicketClassification(
         level1=leaf.parent_id,
         level2=leaf.category_id,
-        confidence=confidence,
+        confidence=round(likely.get(leaf.category_id, 0.0), 3),
+        level1_confidence=round(branch, 3),
         taxonomy_version=taxonomy.version,
         alternatives=alternatives,
         evidence=evidence,
-        measures=leaf.measures.get(language, ()),
+        measures=leaf.measures.get(transcript.language, ()),
+        cause=cause,
+        cause_evidence=because,
+        slots=slots_of(transcript),
     )
+
+
+def _opening(transcript: Transcript) -> list[_Need]:
+    """What the bank says it calls about, in a call that it made."""
+    first = [turn for turn in transcript.turns if turn.channel == "agent"][:_OPENING_TURNS]
+    at = next((number for number, turn in enumerate(first) if _OUTBOUND.search(turn.text)), None)
+    return [] if at is None else [_Need(turn=turn, weight=1.0, intents=()) for turn in first[at : at + 2]]
 
 
 def _needs(transcript: Transcript, intents: Sequence[FoundIntent]) -> list[_Need]:
@@ -159,34 +185,67 @@ def _intent_score(leaf: SubCategory, needs: Sequence[_Need]) -> float:
     return terms[0] + min(_MORE_INTENT_MOST, _MORE_INTENT * sum(terms[1:])) if terms else 0.0
 
 
-def _keyword_share(leaf: SubCategory, text: str, language: str) -> float:
-    """Share of ``_KEYWORDS_ENOUGH`` distinct keywords that the text holds, at most 1."""
-    hits = sum(keyword in text for keyword in leaf.keywords.get(language, ()))
+def _keyword_share(leaf: SubCategory, text: str, sound: str, language: str) -> float:
+    """Share of ``_KEYWORDS_ENOUGH`` distinct keywords that the text holds, at most 1. ``sound``: the text's folded syllables."""
+    keywords = leaf.keywords.get(language, ())
+    hits = 0.0
+    for keyword in keywords:
+        if keyword in text:
+            hits += 1
+        elif language == "zh" and (spoken := _sound(keyword)).count(" ") > _LEAST_SYLLABLES and spoken in sound:
+            hits += _BY_SOUND
     return min(1.0, hits / _KEYWORDS_ENOUGH)
+
+
+@lru_cache(maxsize=4096)
+def _sound(text: str) -> str:
+    """Folded syllables with blanks around each, so that they are found whole."""
+    return f" {' '.join(syllables(text))} "
 
 
 def _score(
     leaf: SubCategory,
-    needs: Sequence[_Need],
+    said: tuple[Sequence[_Need], Sequence[_Need]],
     language: str,
     agent: str,
     similar: Mapping[tuple[UtteranceId, str], float],
     intent_score: float,
     siblings: float,
 ) -> _Scored:
+    needs, opening = said
     by_intent = _intent_terms(leaf, needs)
-    by_keyword = [(need.weight * _keyword_share(leaf, need.turn.text.casefold(), language), need.turn.utterance_id) for need in needs]
-    by_meaning = [(need.weight * similar.get((need.turn.utterance_id, leaf.category_id), 0.0), need.turn.utterance_id) for need in needs]
-    own = (
-        intent_score
-        + _KEYWORDS * max((term for term, _ in by_keyword), default=0.0)
-        + _SIMILARITY * max((term for term, _ in by_meaning), default=0.0)
-    )
-    support = _AGENT_KEYWORDS * _keyword_share(leaf, agent, language) + _SIBLINGS * siblings
-    strongest = sorted((term for term in (*by_intent, *by_keyword, *by_meaning) if term[0] > 0), key=lambda term: -term[0])
+    by_keyword, by_meaning = _terms(leaf, needs, language, similar)
+    opened_keyword, opened_meaning = _terms(leaf, opening, language, similar)
+    opened = _OPENING_KEYWORDS * _best(opened_keyword) + _OPENING_SIMILARITY * _best(opened_meaning)
+    own = intent_score + _KEYWORDS * _best(by_keyword) + _SIMILARITY * _best(by_meaning) + opened
+    support = _AGENT_KEYWORDS * _keyword_share(leaf, agent, "", language) + _SIBLINGS * siblings
+    every = (*by_intent, *by_keyword, *by_meaning, *opened_keyword, *opened_meaning)
+    strongest = sorted((term for term in every if term[0] > 0), key=lambda term: -term[0])
     chosen = {name for _, name in list(dict.fromkeys(strongest))[:_MOST_EVIDENCE]}
-    evidence = tuple(need.turn.utterance_id for need in needs if need.turn.utterance_id in chosen)
+    evidence = tuple(need.turn.utterance_id for need in (*opening, *needs) if need.turn.utterance_id in chosen)
     return _Scored(leaf=leaf, score=own + support if own > 0 else 0.0, evidence=evidence)
+
+
+_Terms = list[tuple[float, UtteranceId]]
+
+
+def _terms(
+    leaf: SubCategory, needs: Sequence[_Need], language: str, similar: Mapping[tuple[UtteranceId, str], float]
+) -> tuple[_Terms, _Terms]:
+    """What each utterance says for the category by its keywords, and by its meaning."""
+    keywords: _Terms = []
+    meanings: _Terms = []
+    for need in needs:
+        name = need.turn.utterance_id
+        text = need.turn.text.casefold()
+        sound = _sound(text) if language == "zh" else ""
+        keywords.append((need.weight * _keyword_share(leaf, text, sound, language), name))
+        meanings.append((need.weight * similar.get((name, leaf.category_id), 0.0), name))
+    return keywords, meanings
+
+
+def _best(terms: _Terms) -> float:
+    return max((term for term, _ in terms), default=0.0)
 
 
 class CategoryIndex:
@@ -208,10 +267,17 @@ class CategoryIndex:
             return {}
         cosines = self._embedder.embed([need.turn.text for need in asked], "query") @ passages.T
         scale = _SIMILAR_TO - _SIMILAR_FROM
+        best: list[dict[str, float]] = []
+        for row in range(len(asked)):
+            # A category has a passage for its description and one for each example; the nearest speaks for it.
+            nearest: dict[str, float] = {}
+            for column, name in enumerate(names):
+                nearest[name] = max(nearest.get(name, -1.0), float(cosines[row, column]))
+            best.append(nearest)
         return {
-            (need.turn.utterance_id, name): min(1.0, max(0.0, (float(cosines[row, column]) - _SIMILAR_FROM) / scale))
+            (need.turn.utterance_id, name): min(1.0, max(0.0, (best[row][name] - _SIMILAR_FROM) / scale))
             for row, need in enumerate(asked)
-            for column, name in enumerate(names)
+            for name in best[row]
         }
 
     def warm_up(self, language: str) -> None:
@@ -221,6 +287,8 @@ class CategoryIndex:
         with self._lock:
             if language not in self._vectors:
                 leaves = [leaf for leaf in self._taxonomy.leaves if leaf.description.get(language)]
-                texts = [f"{leaf.name.get(language, '')} {leaf.description[language]}" for leaf in leaves]
-                self._vectors[language] = tuple(leaf.category_id for leaf in leaves), self._pack_embedder.embed(texts, "passage")
+                described = [(leaf.category_id, f"{leaf.name.get(language, '')} {leaf.description[language]}") for leaf in leaves]
+                described += [(leaf.category_id, example) for leaf in leaves for example in leaf.examples.get(language, ())]
+                names = tuple(name for name, _ in described)
+                self._vectors[language] = names, self._pack_embedder.embed([text for _, text in described], "passage")
             return self._vectors[language]

@@ -37,6 +37,10 @@ class Cues:
     filler: re.Pattern[str]
     feeling: re.Pattern[str]
     pleasantry: re.Pattern[str]
+    due: re.Pattern[str]
+    customer_will: re.Pattern[str]
+    refusal: re.Pattern[str]
+    undone: re.Pattern[str]
     proofs: Mapping[str, re.Pattern[str]]
 
 
@@ -85,6 +89,22 @@ ZH = Cues(
     ),
     pleasantry=re.compile(
         r"^(?:[让劳]?[您你]?久等了?|[您你]?(?:先|请)?(?:别|不要|不用)(?:着急|担心)|[您你]?放心|不好意思|非常抱歉|麻烦[您你]了?)$"
+    ),
+    due=_any(
+        rf"(?:预计|大概|最晚|最迟)?{_ZH_COUNT}(?:[到至\-—~]{_ZH_COUNT})?{_ZH_UNIT}(?:之内|以内|内|左右|后)?",
+        rf"(?:下?个?月|本月|这个月)?{_ZH_COUNT}[号日](?:之?前|以前|当天)?",
+        r"今天(?:之内|内|下班前)?|明天|后天|当天|次日|第二天|[下这本]周[一二三四五六日末]?|月底前?|下个?月|实时|即时|立即",
+    ),
+    customer_will=_any(
+        rf"我(?:就|会|可以|能|打算|保证|一定|争取|尽量|到时候|回头|待会儿?|马上|下午|晚上|今天|明天|后天|下周.?|下个?月|{_ZH_COUNT}[号日]).{{0,12}}(?:还|存|转|去|来|办|补|交|联系|打|处理|看)",
+        rf"(?:{_ZH_COUNT}[号日]|月底|下个?月|发工资).{{0,8}}(?:前)?(?:我)?.{{0,4}}(?:还清|还上|还掉|还款|存进去|补上|补齐|去办)",
+    ),
+    refusal=_any(
+        r"^.{0,8}(?:不需要|不用了|不办了?|不想办|不考虑|先不(?:办|要|弄)|别(?:给我)?办|不要(?:了|再|给我)|算了)",
+    ),
+    undone=_any(
+        rf"(?:没有?|未|尚未|还没|暂时?(?:没有?|不)|无法|不能|没法|办不了|不予|拒绝)(?:能|给|帮|为|再)?(?:[您你]|客户)?.{{0,4}}(?:{_ZH_VERBS}|办(?!法|公)|处理)",
+        rf"(?:{_ZH_VERBS}|办|处理)(?:不了|不成|失败|未成功)",
     ),
     proofs={
         "姓名": re.compile(r"姓名|名字|贵姓|怎么称呼"),
@@ -137,6 +157,18 @@ EN = Cues(
     ),
     pleasantry=re.compile(
         r"^(?:don't worry|thank you for (?:waiting|holding)|sorry to keep you(?: waiting)?|rest assured)$", re.IGNORECASE
+    ),
+    due=_any(
+        rf"\b(?:within |in |by )?{_EN_COUNT}(?:(?: to | or |-){_EN_COUNT})? (?:business |working )?(?:days?|hours?|minutes?|weeks?)\b",
+        r"\b(?:by |on |before )?(?:today|tomorrow|tonight|next (?:week|month)|the end of the (?:day|week|month)|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b",
+        r"\b(?:immediately|right away|straight away)\b",
+    ),
+    customer_will=_any(
+        r"\bi(?:'ll| will| am going to|'m going to)\b.{0,24}\b(?:pay|transfer|go|come|bring|send|call|visit|do|settle|report)\b",
+    ),
+    refusal=_any(r"\b(?:no thank(?:s| you)|not interested|i don't (?:want|need)|please don't|leave it)\b"),
+    undone=_any(
+        rf"\b(?:not|never|cannot|can't|couldn't|unable to|hasn't been|haven't|wasn't|isn't)\b.{{0,16}}\b(?:{_EN_VERBS}|freeze|block|register|activate|submit|cancel|close|open|reset|update|change|refund|waive|replace|done)\b",
     ),
     proofs={
         "name": re.compile(r"your (?:full )?name|who am i speaking", re.IGNORECASE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postcall.qa.rubric import Rubric, parse_rubric
 from postcall.reading import Fields, Names, Patterns, document, version_of
@@ -22,6 +22,8 @@ class SubCategory:
     intents: tuple[str, ...]
     measures: Mapping[str, tuple[str, ...]]
     fallback: bool = False
+    examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Sentences that customers of this category say, for matching by meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +36,21 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """A root cause that a ticket may name, and the words that tell it."""
+
+    cause_id: str
+    name: Names
+    cues: Patterns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taxonomy:
     """The ticket tree. ``fallback`` takes calls in which no need was understood: the entry marked so, else the last of the file."""
 
     version: str
     categories: tuple[Category, ...]
+    causes: tuple[Cause, ...] = ()
 
     @property
     def leaves(self) -> tuple[SubCategory, ...]:
@@ -83,7 +95,8 @@ def parse_taxonomy(text: str) -> Taxonomy:
     """``taxonomy.yaml``. Raises InvalidInput, also when two categories claim the same id or the same intent."""
     top = document(text, "taxonomy")
     categories = tuple(_category(fields) for fields in top.children("categories", "taxonomy category"))
-    taxonomy = Taxonomy(version=version_of(top), categories=categories)
+    causes = tuple(_cause(fields) for fields in top.children("causes", "taxonomy cause")) if top.data.get("causes") else ()
+    taxonomy = Taxonomy(version=version_of(top), categories=categories, causes=causes)
     owner: dict[str, str] = {}
     ids: set[str] = set()
     for leaf in taxonomy.leaves:
@@ -95,6 +108,10 @@ def parse_taxonomy(text: str) -> Taxonomy:
                 raise top.fault(f"the intent {intent} belongs to {owner[intent]} and to {leaf.category_id}; take it out of one.")
             owner[intent] = leaf.category_id
     return taxonomy
+
+
+def _cause(fields: Fields) -> Cause:
+    return Cause(cause_id=fields.text("id"), name=fields.names("name"), cues=fields.patterns("cues"))
 
 
 def _category(fields: Fields) -> Category:
@@ -114,6 +131,7 @@ def _leaf(fields: Fields, parent_id: str) -> SubCategory:
         intents=fields.words("intents"),
         measures=fields.word_lists("measures"),
         fallback=fields.flag("fallback"),
+        examples=fields.word_lists("examples"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from copilot.domain.artifacts import Statement, Summary, Turn
 from copilot.domain.ids import UtteranceId
@@ -19,6 +19,7 @@ from postcall.cues import CUES, Cues
 from postcall.generated import generate
 from postcall.needs import content_length
 from postcall.packs import Packs
+from postcall.polarity import due, polarity
 from postcall.turns import FoundIntent, Transcript, runs
 
 _SENTENCE = re.compile(r"[^。！!；;\n？?]+[。！!；;？?]*")
@@ -29,6 +30,7 @@ _BARE = {"zh": 12, "en": 24}
 _MOST = 8
 _MOST_CHARACTERS = 120
 _BACKCHANNEL = 5
+_SAME_SHARE = 0.6
 CONFIDENCE_FLOOR = 0.5
 """Utterances recognised with less are left out: a summary must not repeat what was probably not said."""
 
@@ -73,6 +75,16 @@ def is_grounded(statement: Statement, texts: dict[UtteranceId, str]) -> bool:
     return not unsupported_numbers(statement.text, [texts[name] for name in statement.utterance_ids])
 
 
+def _alike(one: str, other: str) -> bool:
+    """Whether two statements tell the same act: most of the characters (or words) of the shorter are in the longer."""
+    first, second = sorted((_units(one), _units(other)), key=len)
+    return len(first & second) >= _SAME_SHARE * len(first)
+
+
+def _units(text: str) -> frozenset[str]:
+    return frozenset(text.casefold().split()) if text.isascii() else frozenset(char for char in text if char.isalnum())
+
+
 def _is_backchannel(turn: Turn) -> bool:
     """好的, 嗯: it neither begins nor ends a turn."""
     return content_length(turn.text) < _BACKCHANNEL
@@ -114,6 +126,7 @@ class _Dialogue:
         asks = self.cues.need.search(whole) is not None
         agrees = self.cues.consent.search(whole) is not None and not self.cues.question.search(whole)
         self._asked = asks or bool(names)
+        self._promised(run)
         if not (new or (asks and not agrees)) or (agrees and not new):
             return
         pieces: list[str] = []
@@ -126,6 +139,22 @@ class _Dialogue:
         text = self._join(pieces)
         if content_length(text) >= _LEAST[self.language]:
             self.problems.append(Statement(text=third_person(text, self.language, "customer"), utterance_ids=tuple(used)))
+
+    def _promised(self, run: Sequence[Turn]) -> None:
+        """What the customer undertakes to do, and what he turns down: both are for whoever takes over."""
+        for turn in run:
+            if turn.channel != "customer":
+                continue
+            for sentence in sentences(turn.text, self.language):
+                clean = self._clean(sentence)
+                if not clean or self.cues.question.search(sentence) or content_length(clean) < _LEAST[self.language]:
+                    continue
+                text, where = third_person(clean, self.language, "customer"), (turn.utterance_id,)
+                if self.cues.refusal.search(clean):
+                    told = "客户未同意：" if self.language == "zh" else "Turned down: "
+                    self._add(self.actions, Statement(text=told + text, utterance_ids=where, polarity="not_done"))
+                elif self.cues.customer_will.search(clean):
+                    self._add(self.commitments, Statement(text=text, utterance_ids=where, owner="customer", due=due(clean, self.language)))
 
     def agent(self, run: Sequence[Turn]) -> None:
         """One agent turn: its sentences are acts, promises, instructions, or answers to what was just asked."""
@@ -169,32 +198,37 @@ class _Dialogue:
             return True
         text = third_person(clean, self.language, "agent")
         statement = Statement(text=text, utterance_ids=(turn.utterance_id,))
+        when = due(clean, self.language)
+        if polarity(clean, self.language) == "not_done":
+            self._add(self.actions, replace(statement, polarity="not_done"))
+            return True
         if cues.bank_will.search(clean):
-            self._add(self.follow_ups, statement)
+            self._add(self.follow_ups, replace(statement, owner="bank", due=when))
             return True
         acts = {verb.casefold() for verb in cues.verbs.findall(clean)}
         if acts and (cues.done.search(clean) or cues.doing.search(clean)):
             self._act(acts, clean, statement)
             return True
         if cues.time_promise.search(clean):
-            self._add(self.commitments, statement)
+            self._add(self.commitments, replace(statement, owner="bank", due=when))
             return True
         if cues.customer_should.search(clean):
-            self._add(self.follow_ups, statement)
+            self._add(self.follow_ups, replace(statement, owner="customer", due=when))
             return True
         return False
 
     def _act(self, acts: set[str], clean: str, statement: Statement) -> None:
         finished = self.cues.done.search(clean) is not None
         known = {verb for _, verb in self._acts}
-        if acts <= known:
+        if acts <= known and any(_alike(statement.text, told.text) for told in self.actions):
             return
         if finished:
+            statement = replace(statement, polarity="done")
             self._acts |= {(self._current, verb) for verb in acts}
             name = self.packs.intent_name(self._current, self.language)
             if content_length(statement.text) < _BARE[self.language] and name:
                 mark = f"（{name}）" if self.language == "zh" else f" ({name})"
-                statement = Statement(text=statement.text + mark, utterance_ids=statement.utterance_ids)
+                statement = replace(statement, text=statement.text + mark)
             self.actions = [kept for kept in self.actions if not self._superseded(kept, acts)]
             self.done.append(statement)
         else:

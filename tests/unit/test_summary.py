@@ -10,7 +10,9 @@ import pytest
 from copilot.domain.artifacts import Summary
 from copilot.domain.errors import EngineError
 from copilot.llm.client import LlmConfig, open_text_model
+from postcall.generated import MOST_CHARACTERS
 from postcall.needs import find_intents
+from postcall.polarity import polarity
 from postcall.summary import extract, summarise, third_person
 from postcall.turns import Transcript, turns_from_json
 from tests.fakes.celery_target import sample_packs
@@ -213,3 +215,107 @@ def test_the_whole_way_over_a_socket() -> None:
         sent = server.requests[0]["messages"][1]["content"]
     assert made.method == "llm"
     assert "customer-1" in sent
+
+
+# --- who, until when, done or not ---------------------------------------------------------------------------------------------------
+
+
+def test_promises_name_their_owner_and_their_time() -> None:
+    made = summary(
+        call(
+            ("customer", "我的信用卡逾期了怎么办"),
+            ("agent", "处理结果我们会在三天内电话联系您。"),
+            ("customer", "好的，我二十八号把余款还清。"),
+            ("agent", "请您携带身份证到网点办理。"),
+        )
+    )
+    assert [(item.owner, item.due) for item in made.follow_ups] == [("bank", "三天内"), ("customer", "")]
+    assert [(item.text, item.owner, item.due) for item in made.commitments] == [("客户二十八号把余款还清", "customer", "二十八号")]
+
+
+def test_what_was_not_done_is_not_told_as_done() -> None:
+    made = summary(
+        call(
+            ("customer", "我要取消分期，能办吗"),
+            ("agent", "系统显示暂时无法办理取消。"),
+            ("agent", "投诉已经帮您登记了。"),
+            ("customer", "那个保险我不需要了。"),
+        )
+    )
+    told = {item.text: item.polarity for item in made.actions}
+    assert [text for text, way in told.items() if way == "not_done"] == ["系统显示暂时无法办理取消", "客户未同意：那个保险客户不需要了"]
+    assert any(way == "done" and "登记" in text for text, way in told.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "way"),
+    [
+        ("已经为您冻结了", "zh", "done"),
+        ("还没有登记", "zh", "not_done"),
+        ("分期办理成功了", "zh", "done"),
+        ("没有办法查到", "zh", ""),
+        ("卡片已冻结，争议还没有登记", "zh", ""),
+        ("请稍等", "zh", ""),
+        ("I have cancelled the card", "en", "done"),
+        ("the card has not been cancelled", "en", "not_done"),
+    ],
+)
+def test_polarity(text: str, language: str, way: str) -> None:
+    assert polarity(text, language) == way
+
+
+def test_a_model_that_turns_an_act_around_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    lines = call(("customer", "分期能取消吗"), ("agent", "分期还没有取消。"))
+    answer = {
+        "overall": "客户要求取消分期。",
+        "problems": [],
+        "actions": [{"text": "已经为客户取消了分期", "utterance_ids": ["agent-1"]}],
+        "commitments": [],
+        "follow_ups": [],
+    }
+    made = summarise(lines, (), PACKS, Scripted(answer))
+    assert made.method == "extractive"
+    assert "as not done" in caplog.text
+
+
+# --- long calls -------------------------------------------------------------------------------------------------------------------------
+
+
+def long_call(turns: int = 600) -> Transcript:
+    lines = [("agent" if number % 2 else "customer", f"第{number}句说的是账单和还款的事情，请您再核对一下明细") for number in range(turns)]
+    return call(*lines)
+
+
+class Sections:
+    """Answers each section with one statement about its first line, and keeps what it is told to."""
+
+    model_id = "sections"
+
+    def __init__(self, keep: list[str], overall: str = "客户核对账单。") -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.keep, self.overall = keep, overall
+
+    def complete_json(self, prompt_name: str, variables: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((prompt_name, variables))
+        if prompt_name == "summary_merge":
+            return {"overall": self.overall, "keep": self.keep}
+        first = variables["lines"][2]
+        problem = {"text": first["text"], "utterance_ids": [first["id"]]}
+        return {"overall": "核对账单。", "problems": [problem], "actions": [], "commitments": [], "follow_ups": []}
+
+
+def test_a_long_call_is_asked_in_sections_and_brought_together() -> None:
+    model = Sections(["s1", "s2"])
+    transcript = long_call()
+    made = summarise(transcript, (), PACKS, model)
+    sections = [variables for name, variables in model.asked if name == "summary"]
+    assert len(sections) == len(model.asked) - 1 >= 2
+    assert all(sum(len(line["text"]) for line in section["lines"]) <= MOST_CHARACTERS + 100 for section in sections)
+    seen = [line["id"] for section in sections for line in section["lines"]]
+    assert set(seen) == {turn.utterance_id for turn in transcript.turns}, "no line is left out"
+    assert (made.method, len(made.problems), made.overall) == ("llm", 2, "客户核对账单。")
+
+
+@pytest.mark.parametrize(("keep", "overall"), [(["s99"], "好"), (["s1"], "一共九千八百七十六元。")])
+def test_a_merge_that_invents_is_refused(keep: list[str], overall: str) -> None:
+    assert summarise(long_call(), (), PACKS, Sections(keep, overall)).method == "extractive"
