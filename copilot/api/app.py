@@ -23,6 +23,7 @@ from copilot.api import (
     health,
     jobs,
     kb,
+    kb_import,
     microphone,
     preferences,
     problems,
@@ -35,24 +36,28 @@ from copilot.api import (
 from copilot.api.context import ApiContext
 
 _MAX_BODY = 1_000_000
-_TOO_LARGE = f"A request body may have at most {_MAX_BODY} bytes."
+
+
+def _too_large(most: int) -> str:
+    return f"A request body may have at most {most} bytes."
 
 
 class _BodyLimit:
-    """Counts what arrives: a chunked body does not say beforehand how long it is."""
+    """Counts what arrives: a chunked body does not say beforehand how long it is. ``most(path)``: bytes that it may have."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, most: Callable[[str], int]) -> None:
         self._app = app
+        self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken = 0
+        taken, most = 0, self._most(scope.get("path", ""))
 
         async def limited() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > _MAX_BODY:
-                raise HTTPException(413, _TOO_LARGE)
+            if taken > most:
+                raise HTTPException(413, _too_large(most))
             return message
 
         await self._app(scope, limited if scope["type"] == "http" else receive, send)
@@ -72,13 +77,17 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     headers = assets.security_headers(context.origins)
     # Inside of the next one, which would hide from FastAPI what it raises.
-    app.add_middleware(_BodyLimit)
+
+    def most_of(path: str) -> int:
+        return int(context.imports.max_bytes) if path == kb_import.PATH else _MAX_BODY
+
+    app.add_middleware(_BodyLimit, most=most_of)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > _MAX_BODY:
-            response: Response = problems.problem(413, "Too large", _TOO_LARGE)
+        length, most = request.headers.get("content-length", "0"), most_of(request.url.path)
+        if not length.isdigit() or int(length) > most:
+            response: Response = problems.problem(413, "Too large", _too_large(most))
         else:
             response = await call_next(request)
         for name, value in headers.items():
@@ -108,6 +117,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(appeals.router(context))
     api.include_router(kb.router(context))
     api.include_router(articles.router(context))
+    api.include_router(kb_import.router(context))
     api.include_router(telephony.router(context))
     api.include_router(microphone.router(context))
     api.include_router(health.status_router(context))

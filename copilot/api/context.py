@@ -139,7 +139,8 @@ class Editing(Protocol):
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
     whoever sends jobs that one may be due; ``status`` is what /status shows;
-    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``; ``page_calls(host)`` what a page may that reached us as ``host``."""
+    ``imports`` is a ``copilot.api.kb_import.ImportDesk``; ``telephony`` a ``copilot.api.telephony.TelephoneSystem``;
+    ``page_calls(host)`` what a page may that reached us as ``host``."""
 
     people: SqlPeople
     signin: SqlSignIn
@@ -166,6 +167,7 @@ class ApiContext:
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     editing: Callable[[OrgId], Editing]
+    imports: Any
     status: Callable[[], Json]
     telephony: Any
     page_calls: Callable[[str], PageCalls]

@@ -6,6 +6,7 @@ The rest of the program gets what it needs through its constructors. Imports are
 from __future__ import annotations
 
 from copilot.assembly.engines import default_models, model_hub
+from copilot.assembly.import_process import carry_out_import
 from copilot.assembly.server import build_server
 from copilot.assembly.tools import batch_transcriber, open_knowledge, open_people, postcall_desk
 from copilot.assembly.worker import build_worker
@@ -14,6 +15,7 @@ __all__ = [
     "batch_transcriber",
     "build_server",
     "build_worker",
+    "carry_out_import",
     "default_models",
     "model_hub",
     "open_knowledge",

@@ -11,7 +11,7 @@ import typer
 
 from copilot.cli.evaluations import evaluation_lines, reindex_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
-from copilot.cli.kb_import import import_
+from copilot.cli.kb_import import carry_out, import_
 from copilot.cli.output import Json, print_json, settings_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many arti
 
 
 app.command("import")(import_)
+app.command("carry-out", hidden=True)(carry_out)
 
 
 @app.command()

@@ -63,6 +63,13 @@ def import_(
         sys.exit(1)
 
 
+def carry_out(context: typer.Context, org: str, run_id: str, node: str) -> None:
+    """Carry out an import of a running server (which starts this itself)."""
+    from copilot.assembly import carry_out_import
+
+    carry_out_import(settings_of(context), org, run_id, node)
+
+
 class _Shown:
     """Progress on a terminal: one bar, named after what is being done."""
 
