@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.reading.document import Block, Document, Heading, Item, Paragraph, Table, clean, even
-from kb.reading.port import Reading, Unreadable
+from kb.reading.port import Reading, too_much_text
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
@@ -34,7 +34,7 @@ def read_docx(path: Path, reading: Reading) -> Document:
             characters += sum(len(cell) for row in block.rows for cell in row) if isinstance(block, Table) else len(block.text)
             blocks.append(block)
         if characters > reading.limits.characters:
-            raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+            raise too_much_text(reading.limits)
         if count % _STEP_BLOCKS == 0:
             reading.step(count, len(children))
     return Document(title=clean(document.core_properties.title or ""), blocks=_below_title(blocks))

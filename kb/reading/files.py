@@ -82,7 +82,7 @@ def _guarded(read: Callable[[], Document | FaqSheet], stopped: list[BaseExceptio
     try:
         return read()
     except MemoryError:
-        raise Unreadable("too_large", "It needs more memory than an import may use; split it.") from None
+        raise Unreadable("too_large", "It needs more memory than an import may use; split it.", "memory") from None
     except Exception as error:
         # Parsers of foreign formats raise whatever they like on damaged files; what they say quotes the file, so it is not passed on.
         if stopped:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kb.reading import encodings
 from kb.reading.document import Block, Document, Heading, Item, Paragraph, Table, clean, even
-from kb.reading.port import Reading, Unreadable
+from kb.reading.port import Reading, too_much_text
 
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{2,30})", re.IGNORECASE)
 _DROPPED_NAMES = "nav header footer aside form button select textarea script style noscript template svg math iframe object video audio"
@@ -26,7 +26,7 @@ def read_html(path: Path, reading: Reading) -> Document:
     declared = _DECLARED.search(data[:4096])
     text = encodings.decode(data, declared.group(1).decode("ascii") if declared else "")
     if len(text) > reading.limits.characters:
-        raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+        raise too_much_text(reading.limits)
     # The parser takes bytes so that a declaration of another encoding inside the text is not believed once more.
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     root = lxml.html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kb.reading.document import Block, Document, clean
 from kb.reading.layout import Line, Page, PageTable, blocks_of, lines_of
-from kb.reading.port import Ocr, Reading, Unreadable
+from kb.reading.port import Ocr, Reading, Unreadable, too_much_text
 
 _FEWEST_CHARACTERS = 10
 """A page with fewer, and with a picture on it, is taken for a scan."""
@@ -59,7 +59,7 @@ def _read(document: Any, path: Path, reading: Reading) -> Document:
             pages.append(page)
             characters += sum(len(line.text) for line in page.lines)
             if characters > reading.limits.characters:
-                raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+                raise too_much_text(reading.limits)
             # What a page was parsed into is not needed again; without this memory grows with every page.
             plumbed.close()
             document.pages[number - 1] = None

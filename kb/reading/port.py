@@ -34,6 +34,12 @@ class Unreadable(InvalidInput):
         self.detail = detail
 
 
+def too_much_text(limits: Limits) -> Unreadable:
+    """Of a file with more text than is read."""
+    most = f"{limits.characters:,}"
+    return Unreadable("too_large", f"It has more than {most} characters; split it.", most)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLine:
     """A line that OCR read: its box in pixels from the top left corner, and how sure it is, 0–1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -13,7 +14,7 @@ from typing import Any
 
 from kb.reading import encodings
 from kb.reading.document import FaqRow, FaqSheet
-from kb.reading.port import Reading, Unreadable
+from kb.reading.port import Reading, Unreadable, too_much_text
 from kb.reading.tabular import Cell, SheetParser, check_sheets, filled
 
 _MERGE = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
@@ -26,8 +27,8 @@ def read_xlsx(path: Path, reading: Reading) -> FaqSheet:
     """Every sheet that has a header; row by row, so that memory does not grow with the formatting. Formulas count as their last values."""
     import openpyxl
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
+    # By a handle: the library refuses paths whose names do not end as it likes, and uploads wait under names of our own.
+    with path.open("rb") as handle, contextlib.closing(openpyxl.load_workbook(handle, read_only=True, data_only=True)) as book:
         sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
         merges = _merged_cells(path, [str(getattr(sheet, "_worksheet_path", "")) for sheet in sheets])
         parsers: dict[str, SheetParser] = {}
@@ -37,8 +38,6 @@ def read_xlsx(path: Path, reading: Reading) -> FaqSheet:
             parser = parsers[sheet.title] = SheetParser()
             cells = ((number, _cells(row, reading)) for number, row in enumerate(sheet.iter_rows(values_only=True), 1))
             rows += _taken(parser, filled(cells, merged), len(rows), total, reading)
-    finally:
-        book.close()
     check_sheets(parsers, len(rows))
     skipped = [name for name, parser in parsers.items() if parser.columns is None and parser.seen_headers]
     return FaqSheet(rows=rows, notes=tuple(f"sheet {name} has no question and answer columns" for name in skipped))
@@ -48,7 +47,7 @@ def read_csv(path: Path, reading: Reading) -> FaqSheet:
     """Comma, semicolon or tab; UTF-8, GB18030 and others as ``kb.reading.encodings`` tells them."""
     text = encodings.decode(path.read_bytes())
     if len(text) > reading.limits.characters:
-        raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+        raise too_much_text(reading.limits)
     parser = SheetParser()
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=False)
     total = text.count("\n") + 1
@@ -99,7 +98,7 @@ def _taken(parser: SheetParser, rows: Iterator[tuple[int, list[Cell]]], before: 
         if row is not None:
             characters += len(row.question) + len(row.answer)
             if characters > reading.limits.characters:
-                raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+                raise too_much_text(reading.limits)
             yield row
 
 

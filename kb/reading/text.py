@@ -11,7 +11,7 @@ import yaml
 
 from kb.reading import encodings
 from kb.reading.document import Block, Document, Heading, Paragraph, Raw, clean, clean_lines
-from kb.reading.port import Reading, Unreadable
+from kb.reading.port import Reading, too_much_text
 
 _FRONT = re.compile(r"---\n(.*?)\n---(?:\n|\Z)", re.DOTALL)
 _MAX_FRONT = 64_000
@@ -77,5 +77,5 @@ def markdown_blocks(text: str) -> Iterator[Block]:
 def _text(path: Path, reading: Reading) -> str:
     text = encodings.decode(path.read_bytes()).lstrip("\ufeff")
     if len(text) > reading.limits.characters:
-        raise Unreadable("too_large", f"It has more than {reading.limits.characters:,} characters; split it.")
+        raise too_much_text(reading.limits)
     return re.sub(r"\r\n?", "\n", text).replace("\0", "")

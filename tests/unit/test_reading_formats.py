@@ -293,6 +293,12 @@ def test_the_content_counts_where_the_name_is_wrong(tmp_path: Path) -> None:
     assert read(tmp_path / "page.xls").kind == "html"
 
 
+def test_files_are_read_under_any_name_on_disk(tmp_path: Path) -> None:
+    for path in (faq_xlsx(tmp_path / "a.xlsx", 2), word(tmp_path / "b.docx"), manual_pdf(tmp_path / "c.pdf", 2)):
+        kind = read(path.rename(tmp_path / "000001"), f"手册/{path.name}").kind
+        assert kind == path.suffix[1:]
+
+
 def test_an_office_file_that_unpacks_to_too_much_is_not_opened(tmp_path: Path) -> None:
     path = faq_xlsx(tmp_path / "a.xlsx", 2)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:

@@ -7,10 +7,11 @@ import { typing } from '../ui/keys.ts';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { Knowledge } from './requests.ts';
 
-const TABS = ['articles', 'review', 'search', 'gaps', 'use'] as const;
+const TABS = ['articles', 'import', 'review', 'search', 'gaps', 'use'] as const;
 export type Tab = (typeof TABS)[number];
 const PATHS: Record<Tab, string> = {
   articles: '/kb',
+  import: '/kb/import',
   review: '/kb/review',
   search: '/kb/search',
   gaps: '/kb/gaps',

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { EditorPage } from './EditorPage.tsx';
 import { GapsPage } from './GapsPage.tsx';
+import { ImportPage } from './Import.tsx';
 import { ListPage } from './ListPage.tsx';
 import { ReviewPage } from './ReviewPage.tsx';
 import { SearchPage } from './SearchPage.tsx';
@@ -11,6 +12,7 @@ import './kb.css';
 /** Null when the path is none of the console's. */
 export function knowledgePage(path: string, language: string): ComponentChildren {
   if (path === '/kb') return <ListPage />;
+  if (path === '/kb/import') return <ImportPage />;
   if (path === '/kb/review') return <ReviewPage />;
   if (path === '/kb/search') return <SearchPage />;
   if (path === '/kb/gaps') return <GapsPage />;

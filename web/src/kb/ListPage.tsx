@@ -17,7 +17,10 @@ export function ListPage() {
   const app = useApp();
   const t = app.t.value;
   const kb = useKnowledge();
-  const [state, setState] = useState<(typeof STATES)[number]>('');
+  const [state, setState] = useState<(typeof STATES)[number]>(
+    // Other pages link to a part of the list.
+    () => STATES.find((name) => name === new URLSearchParams(location.search).get('state')) ?? '',
+  );
   const [typed, setTyped] = useState('');
   const [text, setText] = useState('');
   const [language, setLanguage] = useState('');

@@ -2,6 +2,7 @@
 
 import type { ArtifactKind, Channel, Feedback, User } from '../core/protocol.ts';
 import type { Article, Artifact, Call, EventEnvelope, Hit, ListeningCopy } from '../gen/types.ts';
+import type { ImportFile, ImportRun } from './imports.ts';
 
 export class ApiError extends Error {
   readonly status: number;
@@ -256,6 +257,15 @@ export class Api {
   }
   article(id: string, language: string): Promise<Article> {
     return this.#json('GET', `/kb/articles/${encodeURIComponent(id)}${search({ language })}`);
+  }
+  imports(): Promise<{ runs: ImportRun[]; max_bytes: number; reads_scans: boolean }> {
+    return this.#json('GET', '/kb/imports');
+  }
+  importFiles(id: string): Promise<{ run: ImportRun; files: ImportFile[] }> {
+    return this.#json('GET', `/kb/imports/${encodeURIComponent(id)}`);
+  }
+  cancelImport(id: string): Promise<ImportRun> {
+    return this.#json('POST', `/kb/imports/${encodeURIComponent(id)}/cancel`, {});
   }
   labels(language: string): Promise<Labels> {
     return this.#json('GET', `/bank/labels${search({ language })}`);
