@@ -43,6 +43,7 @@ PARAMETERS = {
     "kind": "summary",
     "article_id": "no-such-article",
     "token": "no-such-token",
+    "run_id": "no-such-run",
     "review_id": "no-such-review",
     "appeal_id": "no-such-appeal",
     "session_id": "no-such-session",
@@ -66,9 +67,11 @@ BODIES = {
     "/api/v1/qa/appeals/{appeal_id}/decision": {"qa_version": 1, "answers": [], "comment": "x"},
     "/api/v1/notices/read": {"ids": []},
 }
-EDITORS_ONLY = {("post", f"/api/v1/kb/articles/{{article_id}}/{step}") for step in KB_STEPS} | {
-    ("get", f"/api/v1/kb/articles/{{article_id}}/{what}") for what in ("versions", "diff", "checks")
-}
+EDITORS_ONLY = (
+    {("post", f"/api/v1/kb/articles/{{article_id}}/{step}") for step in KB_STEPS}
+    | {("get", f"/api/v1/kb/articles/{{article_id}}/{what}") for what in ("versions", "diff", "checks")}
+    | {("get", "/api/v1/kb/imports/{run_id}"), ("post", "/api/v1/kb/imports/{run_id}/cancel")}
+)
 """Refused to an inspector before anything is looked up."""
 
 
