@@ -1,5 +1,6 @@
 """Knowledge search and the bank's labels in the user's language."""
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -48,12 +49,18 @@ def router(context: ApiContext) -> APIRouter:
     return routes
 
 
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Json:
+    """Read only: a pack of a thousand lines takes a second to parse and is asked for with every page."""
+    return yaml.safe_load(text) or {}
+
+
 def bank_packs(store: ArticleStore) -> dict[str, Json]:
     """The packs that hold names, parsed; one that is not loaded is empty."""
 
     def pack(name: str) -> Json:
         found = store.pack(name)
-        return yaml.safe_load(found[1]) or {} if found is not None else {}
+        return _parsed(found[1]) if found is not None else {}
 
     return {name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance")}
 

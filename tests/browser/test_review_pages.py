@@ -13,7 +13,7 @@ from copilot.domain.people import scope_of
 from tests.browser.console_site import PASSWORD, WEB, ConsoleSite, filled_site
 from tests.fakes.stores import ORG
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 SLOW = 60_000
 
 

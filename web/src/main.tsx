@@ -5,6 +5,7 @@ import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
 import { knowledgePage } from './kb/KnowledgePages.tsx';
+import { OverviewPage } from './console/OverviewPage.tsx';
 import { TryPage } from './line/TryPage.tsx';
 import { AppealPage } from './review/AppealPage.tsx';
 import { CalibrationPage } from './review/CalibrationPage.tsx';
@@ -21,6 +22,7 @@ import './agent/agent.css';
 import './line/line.css';
 import './supervisor/supervisor.css';
 import './review/review.css';
+import './console/console.css';
 
 function Root() {
   const app = useApp();
@@ -52,6 +54,7 @@ function Root() {
   if (path === '/calls') return <CallsPage />;
   if (path === '/jobs') return <JobsPage />;
   if (path === '/webhooks') return <WebhooksPage />;
+  if (path === '/overview') return <OverviewPage />;
   if (path === '/qa') return <QueuePage />;
   const [, area, name] = /^\/qa\/(reviews|appeals|calibrations)\/([^/]+)$/.exec(path) ?? [];
   if (name !== undefined) {

@@ -33,6 +33,8 @@ export function Link({
   );
 }
 
+const SUPERVISORS = ['team_lead', 'inspector', 'qa_lead', 'ops_admin'];
+
 const NEXT: Record<Theme, Theme> = { auto: 'light', light: 'dark', dark: 'auto' };
 
 export function Settings() {
@@ -97,6 +99,11 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
           <Link to="/agent" current={path === '/agent'}>
             {t('nav.agent')}
           </Link>
+          {user?.roles.some((r) => SUPERVISORS.includes(r)) && (
+            <Link to="/overview" current={path === '/overview'}>
+              {t('nav.overview')}
+            </Link>
+          )}
           <Link to="/calls" current={path.startsWith('/calls')}>
             {t('nav.calls')}
           </Link>
