@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from copilot.review.sheets import csv_lines, html, safe, xlsx
@@ -24,6 +24,7 @@ def test_a_text_that_looks_like_a_formula_is_defused(text: str) -> None:
     assert row == [f"'{text}", "-1"], "a negative number is a number"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.one_of(st.none(), st.integers(-999, 999), st.text(max_size=20)), min_size=2, max_size=2), max_size=8))
 def test_csv_gives_back_what_went_in(rows: list[list[str | int | None]]) -> None:
     text = b"".join(csv_lines(HEAD, rows)).decode("utf-8-sig")
