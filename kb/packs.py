@@ -21,6 +21,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "sop": "checklists",
         "compliance": "rules",
         "lexicon": "terms",
+        "moods": "moods",
         "review": "plans",
     }
 )
@@ -34,6 +35,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sop": ("id", "intents", "name", "steps"),
         "compliance": ("id", "severity", "kind", "channel", "name"),
         "lexicon": ("text",),
+        "moods": ("id", "name", "examples"),
         "review": ("id", "kind"),
     }
 )

@@ -23,7 +23,7 @@ from copilot.domain.events import CallEvent, IntentDetected, MoodChanged, SlotFi
 from copilot.domain.ids import UtteranceId
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Query
-from copilot.domain.ports.knowledge import IntentClassifier
+from copilot.domain.ports.knowledge import IntentClassifier, MoodClassifier
 from copilot.domain.transcript import TranscriptFinal
 from copilot.live.rules import parse_checklists, parse_compliance
 from copilot.live.session import Findings, Heard, Investigate, LiveSession, Record
@@ -32,8 +32,10 @@ from copilot.privacy.masker import Masker
 from copilot.settings import Settings
 from kb.embedded import EmbeddedEngine
 from kb.embeddings import RememberingEmbedder, open_embedder
+from kb.intent_model import parse_trained
 from kb.intents import ExemplarIntents
 from kb.loaders import load_articles
+from kb.moods import MoodReader
 from kb.service import KnowledgeBase
 from loadtest.turn_score import OUT_OF_SCOPE, Answer, Report, Turn, parse, score
 
@@ -41,6 +43,8 @@ ROOT = Path(__file__).parents[1]
 GOLD = ROOT / "tests/data/turns"
 BANK = ROOT / "kb/samples/bank"
 DAY = date(2026, 11, 27)
+MODEL = ROOT / "var/intent-model.json"
+"""A trained model (the body of the pack ``intent_model``), if there is one; else the weights that ship."""
 _TURN_MS = 4_000
 _SLOTS = {"card": "card_tail"}
 _FIGURES = ("intent_f1", "outside_auc", "hit_1", "hit_3", "coverage", "precision", "false_offers", "slots_f1", "mood_f1")
@@ -52,6 +56,7 @@ class Bank:
 
     knowledge: KnowledgeBase
     intents: IntentClassifier
+    moods: MoodClassifier
 
 
 @contextmanager
@@ -61,10 +66,17 @@ def open_bank() -> Iterator[Bank]:
     remembering = RememberingEmbedder(embedder, ROOT / "var/test-embeddings.db")
     articles = load_articles(BANK)
     with tempfile.TemporaryDirectory() as folder:
-        knowledge = KnowledgeBase(EmbeddedEngine(Path(folder), remembering), embedder)
+        knowledge = KnowledgeBase(EmbeddedEngine(Path(folder), remembering), remembering)
         knowledge.load(articles, 1)
         pack = (BANK / "intents.yaml").read_text(encoding="utf-8")
-        yield Bank(knowledge=knowledge, intents=ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering))
+        stored = MODEL.read_text(encoding="utf-8") if MODEL.exists() else None
+        yield Bank(
+            knowledge=knowledge,
+            intents=ExemplarIntents(
+                pack, articles, remembering, exemplar_embedder=remembering, trained=parse_trained(stored) if stored is not None else None
+            ),
+            moods=MoodReader((BANK / "moods.yaml").read_text(encoding="utf-8"), remembering),
+        )
 
 
 def read_turns(languages: Sequence[str] = ("zh", "en")) -> list[Turn]:
@@ -119,7 +131,9 @@ class _Call:
     def _investigate(self, ask: Investigate) -> tuple[IntentPrediction, list[CallEvent]]:
         prediction = self._bank.intents.classify(ask.text, ask.language, ask.context)
         hits = self._bank.knowledge.search(Query(text=ask.text, language=ask.language, intent=prediction.intent, day=DAY, top_k=3))
-        effects = self._session.receive(Findings(utterance_id=ask.utterance_id, prediction=prediction, hits=hits))
+        effects = self._session.receive(
+            Findings(utterance_id=ask.utterance_id, prediction=prediction, hits=hits, mood=self._bank.moods.read(ask.text, ask.language))
+        )
         return prediction, [event for effect in effects if isinstance(effect, Record) for event in effect.events]
 
     def _answer(self, prediction: IntentPrediction, events: Sequence[CallEvent]) -> Answer:
@@ -140,7 +154,8 @@ class _Call:
         unknown = prediction.intent == UNKNOWN_INTENT
         return Answer(
             intent=OUT_OF_SCOPE if unknown else prediction.intent,
-            outside=prediction.confidence if unknown else 1 - prediction.confidence,
+            # Acknowledgements never reach the classifier: they are surely outside.
+            outside=max(prediction.outside, prediction.confidence if unknown else 0.0),
             slots=slots,
             offered=tuple(offered),
             mood=mood,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from copilot.domain.audio import ChannelName
 from copilot.domain.ids import utterance_id
+from copilot.domain.moods import VoiceMeasure
 from copilot.domain.transcript import (
     AsrTimings,
     Hypothesis,
@@ -26,6 +27,7 @@ from copilot.domain.transcript import (
 )
 from streaming.asr.lead import MARGIN_MS, Past, Spoken
 from streaming.asr.utterance import ClosedUtterance, Finish, FinishedText, OpenUtterance, Speculation
+from streaming.audio.voice import measure
 from streaming.effects import CancelPartial, Confirm, EmitFinal, EmitPartial, EmitSpeech, PipelineEffect, Transcribe
 from streaming.vad.endpoint import (
     SAMPLES_PER_MS,
@@ -444,6 +446,7 @@ class ChannelPipeline:
             confidence=confidence,
             words=finished.words,
             corrections=finished.corrections,
+            voice=self._voice(closed),
             timings=AsrTimings(
                 queue_ms=hypothesis.queue_ms if hypothesis else 0.0,
                 decode_ms=hypothesis.decode_ms if hypothesis else 0.0,
@@ -453,3 +456,10 @@ class ChannelPipeline:
                 window_ms=hypothesis.window_ms if hypothesis else 0,
             ),
         )
+
+    def _voice(self, closed: ClosedUtterance) -> VoiceMeasure | None:
+        """Only of customers: an agent's voice is nobody's business."""
+        if self._channel != "customer":
+            return None
+        first, last = closed.speech_start - closed.audio_start, closed.speech_end - closed.audio_start
+        return measure(closed.request.pcm16[2 * max(0, first) : 2 * max(0, last)])

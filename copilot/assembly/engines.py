@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from copilot.store.store import Store
     from kb.embeddings import RememberingEmbedder
     from kb.intents import ExemplarIntents
+    from kb.moods import MoodReader
     from kb.service import KnowledgeBase
     from streaming.asr.lexicon import Lexicon
     from streaming.asr.schedule import ScheduleConfig
@@ -141,6 +142,13 @@ def open_intents(
 
     model = parse_trained(trained) if trained is not None else None
     return ExemplarIntents(pack, articles, embedder, exemplar_embedder=remembering(settings, embedder), trained=model)
+
+
+def open_moods(settings: Settings, pack: str, embedder: Embedder) -> MoodReader:
+    """The mood classifier from the moods pack."""
+    from kb.moods import MoodReader
+
+    return MoodReader(pack, embedder, exemplar_embedder=remembering(settings, embedder))
 
 
 def asr_directory(settings: Settings) -> Path:

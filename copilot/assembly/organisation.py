@@ -15,6 +15,7 @@ from copilot.assembly import engines
 from copilot.domain.errors import Conflict
 from copilot.domain.ids import OrgId
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
+from copilot.domain.moods import MoodReading
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.knowledge import ArticleStore, Embedder, IntentClassifier
     from copilot.live.desk import BankRules
     from kb.engine import SyncReport
+    from kb.moods import MoodReader
     from kb.service import KnowledgeBase
 
 log = structlog.get_logger(__name__)
@@ -44,7 +46,8 @@ class Organisation:
         self._remembering = engines.remembering(settings, embedder)
         self._rules = RulesCache(articles)
         self._intents: IntentClassifier | None = None
-        self._intent_versions = (0, 0)
+        self._moods: MoodReader | None = None
+        self._intent_versions = (0, 0, 0)
         self._watermark = -1
         self._day: date | None = None
         self.task: asyncio.Task[None] | None = None
@@ -59,10 +62,10 @@ class Organisation:
             or self._versions() != self._intent_versions
         )
 
-    def _versions(self) -> tuple[int, int]:
-        """Of the intents and of the model trained for them."""
-        intents, model = self.articles.pack("intents"), self.articles.pack("intent_model")
-        return (intents[0] if intents is not None else 0, model[0] if model is not None else 0)
+    def _versions(self) -> tuple[int, int, int]:
+        """Of the intents, of the model trained for them, and of the moods."""
+        intents, model, moods = (self.articles.pack(name) for name in ("intents", "intent_model", "moods"))
+        return tuple(found[0] if found is not None else 0 for found in (intents, model, moods))  # type: ignore[return-value]
 
     def refresh(self) -> None:
         """Brings index, intents and rules to what the store holds. What was in use stays in use until the new is complete.
@@ -82,6 +85,9 @@ class Organisation:
             if pack is not None:
                 trained = model[1] if model is not None else None
                 self._intents = engines.open_intents(self._settings, pack[1], self.knowledge.articles, self._embedder, trained)
+            moods = self.articles.pack("moods")
+            if moods is not None:
+                self._moods = engines.open_moods(self._settings, moods[1], self._embedder)
             self._intent_versions = versions
             self._rules.current()
             self._watermark, self._day = watermark, day
@@ -109,6 +115,10 @@ class Organisation:
     def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> npt.NDArray[np.float32]:
         """``[len(texts), dimension]`` of the bank's own texts, unit rows; remembered beside the models."""
         return self._remembering.embed(texts, kind)
+
+    def read(self, text: str, language: str) -> MoodReading:
+        """``MoodClassifier``: with the newest pack; before one is imported nothing is known."""
+        return self._moods.read(text, language) if self._moods is not None else MoodReading(scores=())
 
     def alike(self, text: str, language: str, sentences: Sequence[str]) -> dict[str, float]:
         """How similar what was said is to sentences of the rules: the cosine of their vectors."""

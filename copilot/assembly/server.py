@@ -299,6 +299,7 @@ class Server:
             knowledge=organisation.knowledge,
             intents=organisation,
             alike=organisation.alike,
+            moods=organisation,
             reply_writer=self.reply_writer,
             reply_always=self.settings.llm.replies == "always",
             forbidden=organisation.forbidden,

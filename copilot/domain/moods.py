@@ -39,3 +39,21 @@ class VoiceChange:
     energy_db: float
     pitch_semitones: float
     rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoodReading:
+    """A turn by its words alone. ``complaint``: a sign that a formal complaint is near was heard."""
+
+    scores: tuple[MoodScore, ...]
+    complaint: bool = False
+    why: tuple[MoodReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceMeasure:
+    """An utterance's voice in numbers; kept in memory for the length of a call, never stored. ``pitch_hz``: median, None if unvoiced."""
+
+    level_db: float
+    pitch_hz: float | None
+    speech_ms: int

@@ -7,6 +7,7 @@ from typing import Literal
 
 from copilot.domain.audio import ChannelName
 from copilot.domain.ids import UtteranceId
+from copilot.domain.moods import VoiceMeasure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class TranscriptPartial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptFinal:
-    """One speaker's finished utterance. ``confidence`` in [0, 1] is the mean token probability."""
+    """One speaker's finished utterance. ``confidence`` in [0, 1] is the mean token probability. ``voice``: of customers, in memory only."""
 
     channel: ChannelName
     utterance_id: UtteranceId
@@ -87,6 +88,7 @@ class TranscriptFinal:
     words: tuple[Word, ...] = ()
     corrections: tuple[Correction, ...] = ()
     timings: AsrTimings = AsrTimings()
+    voice: VoiceMeasure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

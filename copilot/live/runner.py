@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import structlog
@@ -167,12 +167,17 @@ class LiveCall:
             Stage(name="store", ms=1000 * (stored - masked_at)),
         )
         try:
-            await self._run(self.session.receive(Heard(turn=turn_of(event))), since=heard - timings.after_speech_ms / 1000, stages=stages)
+            await self._run(
+                self.session.receive(Heard(turn=turn_of(event), voice=final.voice)),
+                since=heard - timings.after_speech_ms / 1000,
+                stages=stages,
+            )
             await self._told(self._watch.heard(event.utterance_id, event.end_ms))
         except EngineError as error:
             # The final itself is stored; trying again would store it twice. What was derived from it is lost, and said in the log.
             log.warning("derived_events_not_stored", call_id=self.call_id, error=type(error).__name__)
-        return masked
+        # What the voice measured stays in this call: it is neither stored nor sent.
+        return replace(masked, voice=None)
 
     def listen(self, tell: Callable[[SuggestionOffered], None]) -> None:
         self._listener = tell
@@ -343,11 +348,16 @@ class LiveCall:
                 prediction, hits, intent_ms, retrieve_ms = await loop.run_in_executor(self.services.executor, self._look_up, ask)
                 looked_up = (Stage(name="intent", ms=intent_ms), Stage(name="retrieve", ms=retrieve_ms))
             await self._state("retrieval")
+            moods = self.services.moods
+            mood = None
+            if moods is not None:
+                mood = await asyncio.get_running_loop().run_in_executor(self.services.executor, moods.read, ask.text, ask.language)
             now = clock.monotonic()
             found = Findings(
                 utterance_id=ask.utterance_id,
                 prediction=prediction,
                 hits=hits,
+                mood=mood,
                 stages=(
                     *stages,
                     Stage(name="wait", ms=waited),

@@ -10,7 +10,7 @@ from datetime import date
 
 from copilot.domain.clock import Clock
 from copilot.domain.ports.bus import Bus
-from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch
+from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch, MoodClassifier
 from copilot.domain.ports.llm import ReplyWriter
 from copilot.domain.ports.store import CallJournal
 
@@ -36,6 +36,7 @@ class LiveServices:
     """What no reply of this organisation may say; blocking."""
     in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
 
+    moods: MoodClassifier | None = None
     alike: Callable[[str, str, Sequence[str]], Mapping[str, float]] | None = None
     """(text, language, sentences) → how similar the text is to each, in [-1, 1]; blocking."""
 

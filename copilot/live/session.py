@@ -17,6 +17,7 @@ from copilot.domain.events import (
     CallHeld,
     CallResumed,
     ComplianceAlerted,
+    MoodChanged,
     SuggestionOffered,
     SuggestionOutcome,
     SuggestionWithdrawn,
@@ -25,11 +26,15 @@ from copilot.domain.events import (
 from copilot.domain.ids import ArticleId, SuggestionId, UtteranceId, suggestion_id
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
 from copilot.domain.knowledge import Hit
+from copilot.domain.moods import MoodReading, VoiceMeasure
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import Stage
 from copilot.live import suggest
 from copilot.live.dialogue import Dialogue, is_question, worth_asking
+from copilot.live.dynamics import Dynamics
 from copilot.live.guard import AttentionPolicy, Guard
+from copilot.live.matching import units
+from copilot.live.mood import MoodTracker
 from copilot.live.outcome import Outcomes
 from copilot.live.rule_monitor import RuleMonitor
 from copilot.live.rules import Checklist, ComplianceRule
@@ -41,6 +46,7 @@ class Heard:
     """A final, masked and stored."""
 
     turn: Turn
+    voice: VoiceMeasure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Findings:
     utterance_id: UtteranceId
     prediction: IntentPrediction
     hits: tuple[Hit, ...]
+    mood: MoodReading | None = None
     stages: tuple[Stage, ...] = ()
     total_ms: float = 0.0
 
@@ -171,6 +178,8 @@ class LiveSession:
     outcomes: Outcomes = field(init=False, default_factory=Outcomes)
     understanding: Understanding = field(init=False)
     monitor: RuleMonitor = field(init=False)
+    mood: MoodTracker = field(init=False, default_factory=MoodTracker)
+    dynamics: Dynamics = field(init=False)
     _cards: dict[SuggestionId, SuggestionOffered] = field(init=False, default_factory=dict)
     _asked_turn: dict[UtteranceId, Investigate] = field(init=False, default_factory=dict)
     _gone: set[Source] = field(init=False, default_factory=set)
@@ -179,6 +188,7 @@ class LiveSession:
         self.dialogue = Dialogue(language=self.language)
         self.guard = Guard(policy=self.policy)
         self.monitor = RuleMonitor(language=self.language, rules=self.rules)
+        self.dynamics = Dynamics(language=self.language)
         self.understanding = Understanding(language=self.language, day=self.day, checklists=self.checklists)
 
     def restore(self, events: Sequence[CallEvent]) -> None:
@@ -188,11 +198,14 @@ class LiveSession:
             match event:
                 case ComplianceAlerted():
                     self.monitor.recall(event)
+                case MoodChanged():
+                    self.mood.restore(event)
                 case CallHeld() | CallResumed():
-                    self.monitor.held(event.at_ms, held=isinstance(event, CallHeld))
+                    self.receive(Held(at_ms=event.at_ms, held=isinstance(event, CallHeld)))
                 case UtteranceFinal():
                     self.dialogue.add(turn_of(event))
                     self.monitor.heard(turn_of(event))
+                    self.dynamics.heard(turn_of(event))
                     self.outcomes.heard(turn_of(event))
                 case SuggestionOffered():
                     self._cards[event.suggestion_id] = event
@@ -212,15 +225,16 @@ class LiveSession:
         """The effects of one input."""
         match event:
             case Heard():
-                return self._heard(event.turn)
+                return self._heard(event.turn, event.voice)
             case Known():
-                return _record(self.monitor.known_until(event.ms))
+                return _record([*self.monitor.known_until(event.ms), *self.dynamics.measure(event.ms)])
             case Weighed():
                 return _record(
                     [*self.monitor.weighed(event.utterance_id, event.alike), *self.understanding.weighed(event.utterance_id, event.alike)]
                 )
             case Held():
                 self.monitor.held(event.at_ms, held=event.held)
+                self.dynamics.held(event.at_ms, held=event.held)
                 return []
             case Restated():
                 self.dialogue.restate(event.turn)
@@ -248,14 +262,17 @@ class LiveSession:
 
     def close(self, duration_ms: int) -> list[Effect]:
         """The call is over: what it leaves undecided is decided now."""
-        return _record([*self.outcomes.end(), *self.monitor.end(duration_ms)])
+        return _record([*self.outcomes.end(), *self.monitor.end(duration_ms), *self.dynamics.measure(duration_ms, last=True)])
 
     def cited(self) -> frozenset[Source]:
         """The sources of all cards that are not withdrawn."""
         return frozenset(source for card in self._cards.values() for source in _sources(card)) - self._gone
 
-    def _heard(self, turn: Turn) -> list[Effect]:
+    def _heard(self, turn: Turn, voice: VoiceMeasure | None) -> list[Effect]:
         self.dialogue.add(turn)
+        self.dynamics.heard(turn)
+        if turn.channel == "customer":
+            self.mood.heard(turn.utterance_id, voice, units(turn.text, self.language))
         events: list[CallEvent] = [
             *self.outcomes.heard(turn),
             *self.monitor.heard(turn),
@@ -294,6 +311,15 @@ class LiveSession:
             said=self.dialogue.turns,
         )
         at_ms = self._at_ms(found.utterance_id)
+        if found.mood is not None and self._by_customer(found.utterance_id):
+            changed = self.mood.read(
+                found.mood,
+                found.utterance_id,
+                customer_turn=asked.customer_turn,
+                at_ms=at_ms,
+                complains=found.prediction.intent.startswith("complaint_"),
+            )
+            events += [changed] if changed is not None else []
         hits = suggest.presentable(found.hits)
         offer = self.guard.consider(
             hits,
@@ -357,6 +383,10 @@ class LiveSession:
                 if source in _sources(card)
             ]
         return [Record(events=tuple(events))] if events else []
+
+    def _by_customer(self, utterance: UtteranceId) -> bool:
+        """False on a mixed channel: it may be the agent, whose mood is nobody's business."""
+        return any(turn.utterance_id == utterance and turn.channel == "customer" for turn in reversed(self.dialogue.turns))
 
     def _at_ms(self, utterance: UtteranceId) -> int:
         for turn in reversed(self.dialogue.turns):

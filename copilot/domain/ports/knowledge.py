@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.knowledge import Article, Hit, Query
+from copilot.domain.moods import MoodReading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,14 @@ class IntentClassifier(Protocol):
 
     def classify(self, text: str, language: str, context: Sequence[str] = ()) -> IntentPrediction:
         """``context``: earlier customer utterances, oldest first."""
+        ...
+
+
+class MoodClassifier(Protocol):
+    """How a customer's turn reads. Synchronous and thread-safe."""
+
+    def read(self, text: str, language: str) -> MoodReading:
+        """The mood by the words alone."""
         ...
 
 
