@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -23,6 +23,7 @@ ANALYSIS_VERSION = 3
 
 _TOKEN = re.compile(r"【[^】]*】")
 _HAN = re.compile(r"[㐀-鿿]+")
+_RUNS = re.compile(r"【[^】]*】|[㐀-鿿]+")
 _LATIN = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 _ZH_FILLERS = re.compile(
     r"嗯+|呃+|唔+|额(?=[，,、 ])|那个(?=[，,、 就我你])|就是说|怎么说呢|是这样的|(?:你|您)好|喂+"
@@ -52,6 +53,10 @@ class Terms:
     bigrams: tuple[str, ...]
     pinyin: tuple[str, ...]
 
+    def joined(self, other: Terms) -> Terms:
+        """The terms of both."""
+        return Terms(words=self.words + other.words, bigrams=self.bigrams + other.bigrams, pinyin=self.pinyin + other.pinyin)
+
 
 def normalise(text: str) -> str:
     """Compatibility forms folded, traditional characters simplified, lower case, placeholders of personal data taken out."""
@@ -77,6 +82,20 @@ def analyse(text: str, language: str) -> Terms:
     if language != "zh":
         bigrams += [gram for word in latin for gram in _grams(f"_{word}_", 3)]
     return Terms(words=(*words, *latin), bigrams=tuple(bigrams), pinyin=tuple(pinyin))
+
+
+def han_runs(text: str) -> Iterator[tuple[int, str]]:
+    """Start and characters of every run of Han characters outside placeholders of personal data."""
+    for part in _RUNS.finditer(text):
+        if not part.group().startswith("【"):
+            yield part.start(), part.group()
+
+
+def sound_terms(text: str) -> frozenset[str]:
+    """Of ``analyse`` for Chinese: the pinyin bigrams, and the words in Latin letters."""
+    folded = normalise(text)
+    latin = {_stem(word) for word in _LATIN.findall(folded) if word not in _EN_STOP}
+    return frozenset(gram for run in _HAN.findall(folded) for gram in pinyin_bigrams(run)) | latin
 
 
 def content_words(text: str, language: str) -> frozenset[str]:

@@ -16,17 +16,24 @@ from kb.noise import Noise, noisy
 
 ALL_FIELDS = "all"
 CLEAN = "none"
+HEARD = "heard"
+"""Names the variants with what a recogniser made of the queries, where every query of the set says it."""
+
 WITHOUT = "without "
 """Begins the name of a variant without a field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledQuery:
-    """A query and the articles that answer it (any of them counts); no articles: nothing in the knowledge base answers it."""
+    """A query and the articles that answer it (any of them counts); no articles: nothing in the knowledge base answers it.
+
+    ``heard``: what a recogniser made of it, None if it was not spoken.
+    """
 
     text: str
     language: str
     article_ids: tuple[str, ...]
+    heard: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +112,23 @@ def evaluate(
 ) -> Evaluation:
     """Searches every query without intent or day and scores the ranks of the right articles.
 
-    ``noises``: each also with that noise put on the queries. ``fields``: name → the same search with other weights, each also searched.
+    ``noises``: each also with that noise put on the queries; what was heard of them is one more where it is known for all. ``fields``:
+    name → the same search with other weights, each also searched.
     ``progress`` is told (done, total) queries. Raises InvalidInput if nothing has an answer.
     """
     if not any(query.article_ids for query in queries):
         raise InvalidInput("No query names an article that answers it; there is nothing to measure.")
     searches = {ALL_FIELDS: search, **{name: other for name, other in (fields or {}).items() if name != ALL_FIELDS}}
-    runs = {(noise, name): _Run() for noise in (CLEAN, *map(str, noises)) for name in searches}
+    spoken = all(query.heard is not None for query in queries)
+    runs = {(noise, name): _Run() for noise in (CLEAN, *map(str, noises), *((HEARD,) if spoken else ())) for name in searches}
     for number, query in enumerate(queries, 1):
         # All searches of a text follow one another, so that its vector is computed once (embedders remember the last texts).
-        for noise in (None, *noises):
-            text = query.text if noise is None else noisy(query.text, noise, seed)
+        texts = {CLEAN: query.text} | {str(noise): noisy(query.text, noise, seed) for noise in noises}
+        if spoken:
+            texts[HEARD] = query.heard or ""
+        for noise, text in texts.items():
             for name, one in searches.items():
-                runs[CLEAN if noise is None else str(noise), name].add(query, _found(one, text, query.language))
+                runs[noise, name].add(query, _found(one, text, query.language))
         if progress is not None:
             progress(number, len(queries))
     clean = runs[CLEAN, ALL_FIELDS]
@@ -254,4 +265,7 @@ def _labelled(row: Mapping[str, Any]) -> LabelledQuery:
     language = row.get("language") or language_of(text)
     if language not in {"zh", "en"}:
         raise ValueError("language must be zh or en")
-    return LabelledQuery(text=text, language=language, article_ids=ids)
+    heard = row.get("heard")
+    if heard is not None and not isinstance(heard, str):
+        raise ValueError("heard must be a text")
+    return LabelledQuery(text=text, language=language, article_ids=ids, heard=heard)

@@ -57,10 +57,16 @@ def fuse(
     def fused(raw: Mapping[str, float]) -> float:
         return sum(weights[name] * scale.standard(raw.get(name)) for name, scale in scales.items())
 
+    # Of passages only the order within an article matters: what the missing scores add is the same for all, and is left out.
+    values: dict[str, float] = {}
+    for name, scores in per_ranker.items():
+        scale, weight = scales[name], weights[name] / scales[name].spread
+        for passage_id, score in scores.items():
+            values[passage_id] = values.get(passage_id, 0.0) + weight * (score - scale.floor)
     shown: dict[str, tuple[float, Passage]] = {}
-    for passage_id, passage in candidates.passages.items():
-        raw = {name: scores[passage_id] for name, scores in per_ranker.items() if passage_id in scores}
-        value = fused(raw) + _KIND_BONUS.get(passage.kind, 0.0)
+    for passage_id, sum_ in values.items():
+        passage = candidates.passages[passage_id]
+        value = sum_ + _KIND_BONUS.get(passage.kind, 0.0)
         held = shown.get(passage.article_id)
         if held is None or (value, passage_id) > (held[0], held[1].passage_id):
             shown[passage.article_id] = (value, passage)

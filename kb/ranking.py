@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -26,12 +26,14 @@ class LanguageRanking:
     """The ranking of one language.
 
     ``weights``: field → weight in the fused score, 0 leaves it out. ``threshold``: confidence from which an article is said to fit.
+    ``mend``: words of the articles are also looked for where the query has others that sound alike (``kb.mending``; zh only).
     ``without``: field → the weights fitted anew without that field; what an ablation compares with, empty if nothing was fitted.
     """
 
     weights: Mapping[str, float]
     calibration: Calibration
     threshold: float = 0.5
+    mend: bool = True
     without: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -67,6 +69,7 @@ def ranking_text(ranking: Ranking) -> str:
             "weights": dict(one.weights),
             "calibration": asdict(one.calibration),
             "threshold": one.threshold,
+            "mend": one.mend,
             "without": {name: dict(weights) for name, weights in one.without.items()},
         }
         for language, one in ranking.languages.items()
@@ -100,17 +103,23 @@ def stored_ranking(text: str | None, embedder: str) -> Ranking:
 def ablations(ranking: Ranking) -> dict[str, Ranking]:
     """Name → ranking: as it is (``all``), without each field, and each field by itself.
 
-    Without a field the other weights are those fitted without it, where there are any, so that the field is judged against a rival that was
-    tuned as well; else they stay as they are.
+    ``without sounds`` has neither the pinyin field nor mending. Without a field the other weights are those fitted without it, where there
+    are any, so that the field is judged against a rival that was tuned as well; else they stay as they are.
     """
     used = [name for name in FIELDS if any(one.weights.get(name) for one in ranking.languages.values())]
     if len(used) < 2:
         return {"all": ranking}
     return {
         "all": ranking,
+        "without mending": _unmended(ranking),
         **{f"without {name}": _weighted(ranking, lambda one, name=name: _without(one, name)) for name in used},
+        "without sounds": _unmended(_weighted(ranking, lambda one: _without(one, "pinyin"))),
         **{f"only {name}": _weighted(ranking, lambda _, name=name: {name: 1.0}) for name in used},
     }
+
+
+def _unmended(ranking: Ranking) -> Ranking:
+    return replace(ranking, languages={language: replace(one, mend=False) for language, one in ranking.languages.items()})
 
 
 def _without(one: LanguageRanking, name: str) -> Mapping[str, float]:
@@ -119,7 +128,7 @@ def _without(one: LanguageRanking, name: str) -> Mapping[str, float]:
 
 def _weighted(ranking: Ranking, weights: Any) -> Ranking:
     languages = {
-        language: LanguageRanking(weights=weights(one), calibration=one.calibration, threshold=one.threshold)
+        language: LanguageRanking(weights=weights(one), calibration=one.calibration, threshold=one.threshold, mend=one.mend)
         for language, one in ranking.languages.items()
     }
     return Ranking(languages=languages, embedder=ranking.embedder)
@@ -134,6 +143,7 @@ def _language(data: Mapping[str, Any]) -> LanguageRanking:
         weights=_weights(data["weights"]),
         calibration=calibration,
         threshold=threshold,
+        mend=bool(data.get("mend", True)),
         without={name: _weights(weights) for name, weights in data["without"].items()},
     )
 

@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+
 from copilot.domain.errors import NotFound
 from copilot.domain.knowledge import EVERYTHING, Article, Hit, Query, Scope
 from copilot.domain.ports.knowledge import ArticleStore, Embedder
-from kb.analysis import Terms, analyse, spoken_core
+from kb.analysis import Terms, analyse, sound_terms, spoken_core
 from kb.chunking import entries
 from kb.digests import article_key, content_hash
 from kb.engine import Candidates, IndexState, Progress, SearchEngine, SyncReport
 from kb.fusion import FIELDS, best_scores, confidence, fuse
+from kb.mending import Vocabulary
 from kb.ranking import DEFAULT_RANKING, PACK, Ranking, stored_ranking
 
 CANDIDATES = 100
@@ -46,6 +49,7 @@ class KnowledgeBase:
         self._ranking_version = 0
         self._articles: Mapping[tuple[str, str], Article] = {}
         self._vocabulary: dict[tuple[str, str], frozenset[str]] = {}
+        self._words = Vocabulary()
         self._lock = threading.Lock()
 
     def refresh(self, store: ArticleStore, progress: Progress | None = None, *, rebuild: bool = False) -> SyncReport:
@@ -89,6 +93,7 @@ class KnowledgeBase:
         before = self._articles
         found: dict[tuple[str, str], Article] = {(article.article_id, article.language): article for article in articles}
         with self._lock:
+            self._words.take(articles)
             self._articles = found
             self._vocabulary = {key: words for key, words in self._vocabulary.items() if found.get(key) is before.get(key)}
 
@@ -110,7 +115,7 @@ class KnowledgeBase:
     def ranked_by(self, ranking: Ranking) -> KnowledgeBase:
         """The same index and articles, as they are now, ranked otherwise; for measuring."""
         other = KnowledgeBase(self._engine, self._embedder, ranking=ranking)
-        other._articles, other._vocabulary = self._articles, self._vocabulary
+        other._articles, other._vocabulary, other._words = self._articles, self._vocabulary, self._words
         return other
 
     @property
@@ -182,12 +187,20 @@ class KnowledgeBase:
         return found
 
     def _look_up(self, text: str, language: str, scope: Scope = EVERYTHING) -> tuple[Terms, Candidates] | None:
-        """The terms of a spoken text and what every ranker finds for it; None if the text says nothing."""
+        """The terms of a spoken text and what every ranker finds for it; None if the text says nothing.
+
+        Where words of the articles sound like what was written, both are looked for: their terms, and the mean of their vectors.
+        """
         core = spoken_core(text, language)
         terms = analyse(core, language)
         if not terms.words and not terms.bigrams:
             return None
         vector = self._embedder.embed([core], "query")[0]
+        meant = self._words.mend(core) if language == "zh" and self._ranking.of(language).mend else core
+        if meant != core:
+            terms = terms.joined(analyse(meant, language))
+            vector = vector + self._embedder.embed([meant], "query")[0]
+            vector = vector / np.linalg.norm(vector)
         return terms, self._engine.candidates(language, terms, vector, CANDIDATES, scope)
 
     def _overlap(self, terms: Terms, article_id: str, language: str) -> float:
@@ -200,7 +213,10 @@ class KnowledgeBase:
         known = self._vocabulary.get(key)
         if known is None:
             article = self._articles[key]
-            known = frozenset[str]().union(*(_features(analyse(entry.lexical, language), language) for entry in entries(article)))
+            texts = [entry.lexical for entry in entries(article)]
+            known = frozenset[str]().union(
+                *(sound_terms(text) if language == "zh" else _features(analyse(text, language), language) for text in texts)
+            )
             self._vocabulary[key] = known
         return known
 

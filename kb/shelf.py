@@ -45,6 +45,9 @@ _EXPANSION = 256
 _WIDEST = 4096
 """So many neighbours are looked at, at most, for ``limit`` that pass a filter."""
 
+_FEW = 8192
+"""So many allowed vectors of the graph are scanned; among more, the graph is searched widely."""
+
 Mask = npt.NDArray[np.bool_]
 """By row of ``Shelf.articles``."""
 
@@ -110,6 +113,15 @@ class Shelf:
             return []
         most = min(len(self.main), _WIDEST)
         wide = min(limit + 32, most)
+        if allowed is not None:
+            rows = self.rows[: self.boundary]
+            keys = np.flatnonzero((rows >= 0) & allowed[rows])
+            if len(keys) <= _FEW:
+                scores = np.asarray(self.main.get(keys), np.float32).reshape(len(keys), -1) @ query
+                best = np.argsort(-scores, kind="stable")[:limit]
+                return list(zip(keys[best].tolist(), scores[best].tolist(), strict=True))
+            # So wide that a mean share of the allowed is enough, and half as many again.
+            wide = min(max(wide, int(1.5 * limit * len(rows) / len(keys))), most)
         while True:
             matches = self.main.search(query, wide)
             keys = matches.keys.astype(np.int64)

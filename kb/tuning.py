@@ -80,10 +80,14 @@ def observe(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Reading]:
-    """Looks every query up, as it is and with each noise that changes it. ``progress`` is told (done, total) queries."""
+    """Looks every query up, as it is, as it was heard if it was spoken, and with each noise that changes it.
+
+    ``progress`` is told (done, total) queries.
+    """
     readings = []
     for number, query in enumerate(queries, 1):
-        texts = dict.fromkeys([query.text, *(noisy(query.text, noise, seed) for noise in noises)])
+        spoken = [query.heard] if query.heard is not None else []
+        texts = dict.fromkeys([query.text, *spoken, *(noisy(query.text, noise, seed) for noise in noises)])
         readings += [Reading(query=query, found=base.observe(text, query.language)) for text in texts]
         if progress is not None:
             progress(number, len(queries))
@@ -100,6 +104,17 @@ def fit(readings: Sequence[Reading], current: Ranking, embedder: str) -> tuple[R
             languages[language], report = _fit_language(mine, current.of(language), language)
             reports.append(report)
     return Ranking(languages=languages, embedder=embedder), reports
+
+
+def fitted_weights(readings: Sequence[Reading], start: Mapping[str, float], fields: Sequence[str]) -> dict[str, float]:
+    """Weights of ``fields`` fitted to the readings that have an answer; the other fields get 0."""
+    right = [reading for reading in readings if reading.query.article_ids]
+    return _ascend(_Table(right), np.ones(len(right), bool), start, fields)
+
+
+def ranks(readings: Sequence[Reading], weights: Mapping[str, float]) -> npt.NDArray[np.int64]:
+    """[readings]: place of the first right article from 1, 0 if it is not among the first ten."""
+    return _Table(readings).ranks(weights)
 
 
 def _fit_language(readings: Sequence[Reading], current: LanguageRanking, language: str) -> tuple[LanguageRanking, LanguageReport]:
@@ -132,7 +147,7 @@ def _fit_language(readings: Sequence[Reading], current: LanguageRanking, languag
         adopted=adopted,
         auc=auc,
     )
-    return LanguageRanking(weights=weights, calibration=calibration, threshold=threshold, without=without), report
+    return LanguageRanking(weights=weights, calibration=calibration, threshold=threshold, mend=current.mend, without=without), report
 
 
 class _Table:

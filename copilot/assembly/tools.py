@@ -133,26 +133,32 @@ class KnowledgeDesk:
         day = self._clock.now().astimezone().date()
         return hits_json(self._knowledge.search(Query(text=text, language=language, day=day, top_k=top_k)))
 
-    def evaluate(self, queries: Sequence[Path], noises: Sequence[str], seed: int, ablation: bool, progress: Progress) -> Json:
-        """The queries of all files as one set. ``noises``: such as ``homophone:0.2``. Raises InvalidInput."""
+    def evaluate(
+        self, queries: Sequence[Path], noises: Sequence[str], seed: int, ablation: bool, progress: Progress, gate: Path | None = None
+    ) -> Json:
+        """The queries of all files as one set. ``noises``: such as ``homophone:0.2``; ``gate``: what must be reached.
+
+        Raises InvalidInput.
+        """
         from kb.evaluation import evaluate, evaluation_json, read_queries
+        from kb.gates import failures, parse_gate
         from kb.noise import parse_noise
         from kb.ranking import ablations
 
+        rules = parse_gate(gate.read_text(encoding="utf-8")) if gate is not None else ()
         chosen = [parse_noise(noise) for noise in dict.fromkeys(noises)]
         labelled = [query for path in queries for query in read_queries(path)]
         self._refresh()
         fields = {name: self._knowledge.ranked_by(ranking) for name, ranking in ablations(self._knowledge.ranking).items()}
-        return evaluation_json(
-            evaluate(
-                self._knowledge,
-                labelled,
-                lambda done, total: progress(done, total, "queries"),
-                noises=chosen,
-                seed=seed,
-                fields=fields if ablation else None,
-            )
+        found = evaluate(
+            self._knowledge,
+            labelled,
+            lambda done, total: progress(done, total, "queries"),
+            noises=chosen,
+            seed=seed,
+            fields=fields if ablation else None,
         )
+        return {**evaluation_json(found), "failures": list(failures(rules, found))}
 
     def tune(self, queries: Sequence[Path], noises: Sequence[str], seed: int, keep: bool, progress: Progress) -> Json:
         """Fits the ranking to the queries of all files, with these noises too; ``keep`` stores it. Raises InvalidInput."""

@@ -101,16 +101,25 @@ def eval(  # noqa: A001
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 1,
     ablation: Annotated[bool, typer.Option("--ablation", help="Also without each field, and with each alone.")] = False,
+    gate: Annotated[
+        Path | None, typer.Option(help="YAML rules that must be met, such as {measure: mrr, at_least: 0.7}; status 1 if one is not.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Recall@k, MRR, nDCG@10 and answerability of a labelled query set, with bootstrap intervals."""
     with _desk_and_progress(context, queries) as (desk, show):
-        result = desk.evaluate(queries, noise or [], seed, ablation, show)
+        if gate is not None:
+            existing(gate)
+        result = desk.evaluate(queries, noise or [], seed, ablation, show, gate)
     if json_:
         print_json(result)
     else:
         for line in evaluation_lines(result):
             typer.echo(line)
+    for reason in result["failures"]:
+        typer.echo(f"Gate: {reason}", err=True)
+    if result["failures"]:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -159,7 +159,8 @@ def test_weights_rank_alike_on_every_engine(make: Make) -> None:
         assert hits[0].article.article_id == "loss", name
         kind, _, field = name.partition(" ")
         seen = {one for hit in hits for one in hit.scores}
-        assert seen == ({field} if kind == "only" else {"dense", "words", "bigrams", "pinyin"} - {field}), name
+        left_out = {"mending": set(), "sounds": {"pinyin"}}.get(field, {field})
+        assert seen == ({field} if kind == "only" else {"dense", "words", "bigrams", "pinyin"} - left_out), name
 
 
 def test_languages_do_not_mix(make: Make) -> None:

@@ -68,7 +68,9 @@ def test_ablations_compare_with_weights_that_were_fitted_without_the_field() -> 
     found = ablations(RANKING)
     assert list(found) == [
         "all",
+        "without mending",
         *(f"without {name}" for name in ("dense", "words", "bigrams", "pinyin")),
+        "without sounds",
         *(f"only {name}" for name in ("dense", "words", "bigrams", "pinyin")),
     ]
     assert found["all"] is RANKING
