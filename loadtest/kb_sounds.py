@@ -28,7 +28,7 @@ from kb.loaders import load_articles
 from kb.measures import Estimate, bootstrap, paired_bootstrap, ratio_estimate
 from kb.noise import Noise, noisy
 from kb.ranking import DEFAULT_RANKING
-from kb.service import KnowledgeBase
+from kb.service import KnowledgeBase, Observed
 from kb.tuning import Reading, fitted_weights, ranks
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests/data/kb_eval"
 BANK = ROOT / "kb/samples/bank"
 NOISE = Noise(kind="mixed", rate=0.2)
-FIT_SEED, SEEDS = 1, (1, 11, 12)
+FIT_SEED, SEEDS = 1, (1, 11)
 """Of the noise fitted to, and of the noises judged by on test. On dev the first of them was fitted to."""
 
 WAYS: Mapping[str, tuple[bool, Sequence[str]]] = {
@@ -56,12 +56,17 @@ class Bench:
         passages = engines.remembering(Settings(), embedder)
         base = KnowledgeBase(EmbeddedEngine(folder / "index", passages), embedder)
         base.load(load_articles(BANK), 1)
+        self._known: dict[tuple[bool, str], Observed | None] = {}
         self._bases = {mend: base.ranked_by(_ranking(mend)) for mend in (False, True)}
 
     def read(self, queries: Sequence[LabelledQuery], texts: Sequence[str], *, mend: bool) -> list[Reading]:
         """One reading a query, of the text in its place."""
-        base = self._bases[mend]
-        return [Reading(query=query, found=base.observe(text, "zh") if text else None) for query, text in zip(queries, texts, strict=True)]
+        return [Reading(query=query, found=self._observe(text, mend)) for query, text in zip(queries, texts, strict=True)]
+
+    def _observe(self, text: str, mend: bool) -> Observed | None:
+        if (mend, text) not in self._known:
+            self._known[mend, text] = self._bases[mend].observe(text, "zh") if text else None
+        return self._known[mend, text]
 
 
 def _ranking(mend: bool) -> Any:
