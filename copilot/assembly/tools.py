@@ -160,6 +160,16 @@ class KnowledgeDesk:
         )
         return {**evaluation_json(found), "failures": list(failures(rules, found))}
 
+    def gaps(self, days: int) -> Json:
+        """What customers asked in the calls of the last ``days`` days that nothing answered (docs/reference/schemas/kb-gaps.json)."""
+        from copilot.assembly.editing import Editing
+        from copilot.assembly.organisation import Organisation
+        from copilot.codec import to_json
+
+        organisation = Organisation(self._settings, self._org_id, self._articles, self._embedder)
+        found: Json = to_json(Editing(self._store, organisation).gaps(days))
+        return found
+
     def tune(self, queries: Sequence[Path], noises: Sequence[str], seed: int, keep: bool, progress: Progress) -> Json:
         """Fits the ranking to the queries of all files, with these noises too; ``keep`` stores it. Raises InvalidInput."""
         from kb.evaluation import read_queries

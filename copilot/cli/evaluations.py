@@ -45,6 +45,15 @@ def reindex_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Index and store agree (watermark {report['watermark']})."
 
 
+def gap_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """From the JSON form."""
+    yield f"{report['calls']} calls of the last {report['days']} days{', the newest only' if report['capped'] else ''}."
+    for gap in report["gaps"]:
+        yield f"{gap['count']:>5}  {gap['examples'][0]}  [{gap['intent'] or '-'}; last {gap['last']}]"
+    if not report["gaps"]:
+        yield "Nothing was asked that found no answer."
+
+
 def tuning_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """From the JSON form."""
     if not report["languages"]:

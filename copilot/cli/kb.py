@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from copilot.cli.evaluations import evaluation_lines, reindex_lines, tuning_lines
+from copilot.cli.evaluations import evaluation_lines, gap_lines, reindex_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.kb_import import carry_out, import_
 from copilot.cli.output import Json, print_json, settings_of
@@ -87,6 +87,24 @@ def _desk_and_progress(context: typer.Context, queries: list[Path]) -> Iterator[
             bar.update(task, completed=done, total=total, description=what)
 
         yield desk, show
+
+
+@app.command()
+def gaps(
+    context: typer.Context,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Of calls, back from now.")] = 30,
+    json_: Json = False,
+) -> None:
+    """What customers asked that no article answered, or that agents rejected the answer to; questions alike together, most asked first."""
+    from copilot.assembly import open_knowledge
+
+    with open_knowledge(settings_of(context)) as desk:
+        report = desk.gaps(days)
+    if json_:
+        print_json(report)
+    else:
+        for line in gap_lines(report):
+            typer.echo(line)
 
 
 @app.command()

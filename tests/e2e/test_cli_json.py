@@ -167,6 +167,25 @@ def test_reindexing(bank: Installation) -> None:
 
 
 @pytest.mark.models
+def test_gaps_of_no_calls(bank: Installation) -> None:
+    assert bank.json("kb-gaps", "kb", "gaps", "--days", "7", "--json") == {"days": 7, "calls": 0, "capped": False, "gaps": []}
+    assert "Nothing was asked" in bank.output("kb", "gaps")
+
+
+@pytest.mark.models
+def test_a_gate_that_is_not_met_is_status_1_with_the_reason(bank: Installation, tmp_path: Path) -> None:
+    queries, gate = tmp_path / "queries.jsonl", tmp_path / "gate.yaml"
+    rows = [{"query": "信用卡被盗刷了怎么办", "heard": "信用卡被到刷了怎么办", "article_id": "card-fraud-report"}]
+    queries.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    gate.write_text("- {measure: mrr, at_least: 0.9}\n- {measure: mrr, noise: heard, at_least: 0.9}\n", encoding="utf-8")
+    assert bank.json("kb-eval", "kb", "eval", "--queries", str(queries), "--gate", str(gate), "--json")["failures"] == []
+    gate.write_text("- {measure: answerability_auc, at_least: 0.9}\n", encoding="utf-8")
+    refused = bank.run("kb", "eval", "--queries", str(queries), "--gate", str(gate))
+    assert refused.returncode == 1
+    assert "answerability_auc was not measured" in refused.stderr.decode()
+
+
+@pytest.mark.models
 def test_search(bank: Installation) -> None:
     hits = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--top-k", "3", "--json")
     assert hits[0]["article_id"] == "card-fraud-report"

@@ -224,6 +224,7 @@ def examples(section: str) -> list[Any]:
         ("kb reindex", ["kb-reindex"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
+        ("kb gaps", ["kb-gaps"]),
         ("kb tune", ["kb-tune"]),
         ("privacy mask", ["privacy-mask", "privacy-mask"]),
         ("postcall run", ["postcall-transcript", "postcall-result"]),
