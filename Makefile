@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: screenshot help setup setup-dev demo test test-llm test-all test-fast check fuzz bench capacity overload soak web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-llm test-all test-fast check fuzz bench capacity overload kb-scale soak web lock hooks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ capacity: setup-dev ## The highest number of live channels that this machine kee
 
 overload: setup-dev ## More calls than fit: are they refused, are the running ones spared, is it over when it is over?
 	@$(PY) -m loadtest.overload $(BENCH_ARGS)
+
+kb-scale: setup-dev ## The knowledge base with 100,000 passages: search, edit, build, memory, disk (PASSAGES=)
+	@$(PY) -m loadtest.kb_scale $(if $(PASSAGES),--passages $(PASSAGES)) --embedding 64
 
 soak: setup-dev ## Half load for two hours (SOAK_MINUTES=): memory, latency and losses
 	@$(PY) -m loadtest.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(BENCH_ARGS)
