@@ -134,6 +134,10 @@ class KbSettings(_Section):
         le=1,
         description="Below this nothing is suggested, whatever the knowledge base's own bar (0.5, or as `kb tune` fitted it).",
     )
+    rerank_url: str = Field("", description="Whole address of a `/v1/rerank` server of yours that orders the first ten hits; empty: none.")
+    rerank_model: str = Field("", description="Model that the rerank server is asked for.")
+    rerank_api_key_env: str = Field("PANGTING_RERANK_API_KEY", description="Environment variable with the rerank server's key.")
+    rerank_timeout_s: float = Field(0.5, gt=0, le=10, description="After so long the order without it is used, and it rests for 30 s.")
     import_mb: int = Field(
         200, ge=1, le=10_000, description="Largest upload of an import, in MiB; what it unpacks to may be five times as much."
     )

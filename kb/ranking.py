@@ -111,8 +111,8 @@ def ablations(ranking: Ranking) -> dict[str, Ranking]:
         return {"all": ranking}
     return {
         "all": ranking,
-        "without mending": _unmended(ranking),
         **{f"without {name}": _weighted(ranking, lambda one, name=name: _without(one, name)) for name in used},
+        "without mending": _unmended(ranking),
         "without sounds": _unmended(_weighted(ranking, lambda one: _without(one, "pinyin"))),
         **{f"only {name}": _weighted(ranking, lambda _, name=name: {name: 1.0}) for name in used},
     }

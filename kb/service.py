@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -16,12 +16,16 @@ from kb.analysis import Terms, analyse, sound_terms, spoken_core
 from kb.chunking import entries
 from kb.digests import article_key, content_hash
 from kb.engine import Candidates, IndexState, Progress, SearchEngine, SyncReport
-from kb.fusion import FIELDS, best_scores, confidence, fuse
+from kb.fusion import FIELDS, FusedArticle, best_scores, confidence, fuse
 from kb.mending import Vocabulary
 from kb.ranking import DEFAULT_RANKING, PACK, Ranking, stored_ranking
+from kb.reranking import Reranker
 
 CANDIDATES = 100
 """Passages asked of each ranker: enough for some thirty articles."""
+
+RERANKED = 10
+"""Articles that a reranker puts in order."""
 
 INTENT_BOOST = 0.4
 PRODUCT_BOOST = 0.1
@@ -42,10 +46,13 @@ class KnowledgeBase:
     ``embedder`` embeds queries. ``refresh`` must run once before the first search; until then nothing is found.
     """
 
-    def __init__(self, engine: SearchEngine, embedder: Embedder, *, ranking: Ranking = DEFAULT_RANKING) -> None:
+    def __init__(
+        self, engine: SearchEngine, embedder: Embedder, *, ranking: Ranking = DEFAULT_RANKING, reranker: Reranker | None = None
+    ) -> None:
         self._engine = engine
         self._embedder = embedder
         self._ranking = ranking
+        self._reranker = reranker
         self._ranking_version = 0
         self._articles: Mapping[tuple[str, str], Article] = {}
         self._vocabulary: dict[tuple[str, str], frozenset[str]] = {}
@@ -114,7 +121,7 @@ class KnowledgeBase:
 
     def ranked_by(self, ranking: Ranking) -> KnowledgeBase:
         """The same index and articles, as they are now, ranked otherwise; for measuring."""
-        other = KnowledgeBase(self._engine, self._embedder, ranking=ranking)
+        other = KnowledgeBase(self._engine, self._embedder, ranking=ranking, reranker=self._reranker)
         other._articles, other._vocabulary, other._words = self._articles, self._vocabulary, self._words
         return other
 
@@ -147,22 +154,42 @@ class KnowledgeBase:
         }
         boosts: dict[str, float] = {article_id: _boost(articles[article_id, query.language], query) for article_id in usable}
         # Standardised over all candidates, then filtered: what has expired still tells how unusual a score is.
-        ranked = [article for article in fuse(candidates, ranking.weights, boosts) if article.article_id in usable][: max(query.top_k, 2)]
+        ranked = [article for article in fuse(candidates, ranking.weights, boosts) if article.article_id in usable][
+            : max(query.top_k, RERANKED if self._reranker else 2)
+        ]
         if not ranked:
             return ()
         overlap = self._overlap(terms, ranked[0].article_id, query.language)
-        sure = confidence(ranked, overlap, ranking.calibration)
+        found = self._rerank(query.text, ranked, confidence(ranked, overlap, ranking.calibration))
         return tuple(
             Hit(
-                article=articles[found.article_id, query.language],
-                passage=found.passage,
-                score=round(found.score, 4),
+                article=articles[one.article_id, query.language],
+                passage=one.passage,
+                score=round(one.score, 4),
                 confidence=round(value, 4),
                 fits=value >= ranking.threshold,
-                scores={name: round(score, 4) for name, score in found.scores.items()},
+                scores={name: round(score, 4) for name, score in one.scores.items()},
             )
-            for found, value in list(zip(ranked, sure, strict=True))[: query.top_k]
+            for one, value in found[: query.top_k]
         )
+
+    def _rerank(self, text: str, ranked: Sequence[FusedArticle], sure: Sequence[float]) -> list[tuple[FusedArticle, float]]:
+        """The articles with their confidences; the first of them in the reranker's order, if there is one and it answers.
+
+        Its score stands among the scores as ``rerank``. The confidence stays the calibrated one of the article itself.
+        """
+        pairs = list(zip(ranked, sure, strict=True))
+        if self._reranker is None:
+            return pairs
+        first = pairs[:RERANKED]
+        scores = self._reranker.scores(text, [one.passage.text for one, _ in first])
+        if scores is None:
+            return pairs
+        order = sorted(range(len(first)), key=lambda number: -scores[number])
+        again = [
+            (replace(first[number][0], scores={**first[number][0].scores, "rerank": scores[number]}), first[number][1]) for number in order
+        ]
+        return again + pairs[RERANKED:]
 
     def observe(self, text: str, language: str) -> Observed | None:
         """What ``search`` ranks, before it is weighted: for fitting weights. None if there is nothing to look up or nothing is found."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kb.embeddings import RememberingEmbedder
     from kb.intents import ExemplarIntents
     from kb.moods import MoodReader
+    from kb.reranking import Reranker
     from kb.service import KnowledgeBase
     from streaming.asr.lexicon import Lexicon
     from streaming.asr.schedule import ScheduleConfig
@@ -121,16 +122,29 @@ def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder, *
     """The knowledge base of one organisation over the engine that kb.url names. ``threads``: cores to write a large index with."""
     from kb.service import KnowledgeBase
 
-    url = urlsplit(settings.kb_url)
+    url, reranker = urlsplit(settings.kb_url), _open_reranker(settings)
     if url.scheme == "embedded":
         from kb.embedded import EmbeddedEngine
 
-        return KnowledgeBase(EmbeddedEngine(Path(url.path) / org_id, remembering(settings, embedder), threads=threads), embedder)
+        return KnowledgeBase(
+            EmbeddedEngine(Path(url.path) / org_id, remembering(settings, embedder), threads=threads), embedder, reranker=reranker
+        )
     if url.scheme in ("elasticsearch", "elasticsearch+https"):
         from kb.elastic import open_elastic_engine
 
-        return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, remembering(settings, embedder)), embedder)
+        return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, remembering(settings, embedder)), embedder, reranker=reranker)
     raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
+
+
+def _open_reranker(settings: Settings) -> Reranker | None:
+    """What puts the first hits in order; None without kb.rerank_url."""
+    kb = settings.kb
+    if not kb.rerank_url:
+        return None
+    from kb.reranking import HttpReranker
+
+    key = os.environ.get(kb.rerank_api_key_env, "")
+    return HttpReranker(kb.rerank_url, kb.rerank_model, api_key=key, timeout_s=kb.rerank_timeout_s)
 
 
 def open_intents(

@@ -213,7 +213,7 @@ def test_evaluation(bank: Installation, tmp_path: Path) -> None:
     varied = bank.json("kb-eval", "kb", "eval", "--queries", str(queries), "--noise", "homophone:0.2", "--ablation", "--json")
     assert varied["metrics"] == report["metrics"]
     assert [(variant["noise"], variant["fields"]) for variant in varied["variants"]][:2] == [("none", "all"), ("none", "without dense")]
-    assert len(varied["variants"]) == 18
+    assert len(varied["variants"]) == 22
     assert "without pinyin" in bank.output("kb", "eval", "--queries", str(queries), "--ablation")
 
 

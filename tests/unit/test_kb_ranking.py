@@ -68,8 +68,8 @@ def test_ablations_compare_with_weights_that_were_fitted_without_the_field() -> 
     found = ablations(RANKING)
     assert list(found) == [
         "all",
-        "without mending",
         *(f"without {name}" for name in ("dense", "words", "bigrams", "pinyin")),
+        "without mending",
         "without sounds",
         *(f"only {name}" for name in ("dense", "words", "bigrams", "pinyin")),
     ]
