@@ -152,6 +152,7 @@ def test_environment_variables_exist(page: Path) -> None:
         "PANGTING_KEY",
         "PANGTING_SECRET",
         "PANGTING_LLM_API_KEY",
+        "PANGTING_RERANK_API_KEY",
         "PANGTING_",
         "PANGTING_SPEECH_DATA",
         "PANGTING_WEBHOOK",
