@@ -19,6 +19,7 @@ from copilot.domain.ports.store import AuditTrail
 from copilot.review.desk import ReviewDesk
 from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
+from copilot.store.board import SqlBoard
 from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
 from copilot.store.jobs import SqlJobs
@@ -146,6 +147,7 @@ class ApiContext:
     signin: SqlSignIn
     calls: SqlCalls
     suggestions: SqlSuggestions
+    board: SqlBoard
     notes: SqlNotes
     wrap_up: SqlWrapUp
     preferences: SqlPreferences

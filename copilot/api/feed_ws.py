@@ -17,14 +17,16 @@ import structlog
 from anyio import to_thread
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from copilot.api.board import Board
 from copilot.api.calls import Feedback, store_feedback
 from copilot.api.context import ApiContext
+from copilot.api.wrapup import supervises
 from copilot.codec import dumps, encode_call, encode_envelope
 from copilot.domain.errors import CopilotError, Forbidden, InvalidInput, NotFound, Unauthenticated
 from copilot.domain.events import EventEnvelope
 from copilot.domain.ids import CallId
 from copilot.domain.people import AuditEntry, User, scope_of
-from copilot.domain.ports.bus import Subscription, agent_topic, call_topic
+from copilot.domain.ports.bus import Subscription, agent_topic, board_topic, call_topic
 from copilot.live.feed import FeedCursor
 from copilot.store.signin import Redeemed
 
@@ -57,6 +59,9 @@ class _Screen:
         self.ended: dict[str, None] = {}
         self.audited: set[str] = set()
         self.resolved: dict[str, set[str]] = {}
+        self.tasks: asyncio.TaskGroup | None = None
+        self.board: Board | None = None
+        self.boarding: asyncio.Task[None] | None = None
 
     async def send(self, message: Json) -> None:
         async with self.sending:
@@ -168,13 +173,19 @@ class _Screen:
 
     async def relay(self) -> None:
         """Bus → screen, until the connection ends."""
-        mine = agent_topic(self.user.org_id, self.user.user_id)
+        mine, board = agent_topic(self.user.org_id, self.user.user_id), board_topic(self.user.org_id)
         async for message in self.subscription:
             if message.lost:
                 self.context.metrics.count("pangting_bus_lost_total", message.lost)
+                if self.board is not None:
+                    self.board.reload()
                 for call_id in self.cursor.calls():
                     await self.catch_up(call_id)
             body: Json = json.loads(message.body)
+            if message.topic == board:
+                if self.board is not None:
+                    self.board.note(body)
+                continue
             call_id = str(body.get("call_id", ""))
             if message.topic == mine:
                 if body.get("type") == "signed_out":
@@ -212,6 +223,8 @@ class _Screen:
                     await self.watch(call_id, _whole(message.get("after_seq", 0)))
                 elif kind == "unwatch":
                     self.unwatch(call_id)
+                elif kind == "board":
+                    await self.show_board(message.get("on") is True)
                 elif kind == "feedback":
                     feedback = Feedback.model_validate(
                         {key: message.get(key) for key in Feedback.model_fields if message.get(key) is not None}
@@ -232,6 +245,25 @@ class _Screen:
         session = self.session
         if session is not None:
             self.user = await self.thread(lambda: self.context.signin.session_user(session))
+            if self.board is not None:
+                self.board.viewer(self.user)
+
+    async def show_board(self, on: bool) -> None:
+        """Begins or ends the live board on this screen. Raises Forbidden for those who supervise nobody."""
+        topic = board_topic(self.user.org_id)
+        if self.boarding is not None:
+            self.boarding.cancel()
+            self.board = self.boarding = None
+            self.subscription.discard(topic)
+        if not on:
+            return
+        if not supervises(self.user):
+            raise Forbidden("The live board is for supervisors.")
+        await self.thread(lambda: self._audit("board.opened", self.user.org_id))
+        self.subscription.add(topic)
+        self.board = Board(self.context, self.user, self.send)
+        assert self.tasks is not None
+        self.boarding = self.tasks.create_task(self.board.run(), name="board")
 
     async def heartbeat(self) -> None:
         while True:
@@ -242,6 +274,8 @@ class _Screen:
             # The bus may lose a message without knowing (a doorbell rung before a subscription took effect): the log settles it.
             for call_id in self.cursor.calls():
                 await self.catch_up(call_id)
+            if self.board is not None:
+                self.board.reload()
 
 
 def _whole(value: object) -> int:
@@ -311,6 +345,7 @@ async def _serve(socket: WebSocket, context: ApiContext, user: User, resume: dic
             except InvalidInput:
                 await screen.release(call_id, "ended")
         async with asyncio.TaskGroup() as tasks:
+            screen.tasks = tasks
             tasks.create_task(screen.relay())
             tasks.create_task(screen.listen())
             tasks.create_task(screen.heartbeat())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from copilot.api.board import board_message
 from copilot.api.feed_ws import event_message
+from copilot.domain.board import BOARD_EVENTS
 from copilot.domain.events import (
     CallEnded,
     ComplianceAlerted,
@@ -14,7 +16,7 @@ from copilot.domain.events import (
     SuggestionOffered,
     UtteranceFinal,
 )
-from copilot.domain.ports.bus import Bus, call_topic, jobs_topic
+from copilot.domain.ports.bus import Bus, board_topic, call_topic, jobs_topic
 
 if TYPE_CHECKING:
     from copilot.telemetry.metrics import Metrics
@@ -30,6 +32,8 @@ class Observer:
     def committed(self, envelopes: list[EventEnvelope]) -> None:
         for envelope in envelopes:
             self._bus.publish(call_topic(envelope.org_id, envelope.call_id), event_message(envelope))
+            if envelope.event.type in BOARD_EVENTS:
+                self._bus.publish(board_topic(envelope.org_id), board_message(envelope))
             self._measure(envelope)
         if any(isinstance(envelope.event, CallEnded) for envelope in envelopes):
             self._bus.publish(jobs_topic(), "{}")

@@ -385,6 +385,7 @@ class Server:
             signin=self.store.signin,
             calls=self.store.calls,
             suggestions=self.store.suggestions,
+            board=self.store.board,
             notes=self.store.notes,
             wrap_up=self.store.wrap_up,
             preferences=self.store.preferences,

@@ -13,6 +13,7 @@ from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
 from copilot.store.articles import SqlArticles
 from copilot.store.audit import SqlAudit
+from copilot.store.board import SqlBoard
 from copilot.store.calibrations import SqlCalibrations
 from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
@@ -63,6 +64,7 @@ class Store:
         self.people = SqlPeople(database, clock, passwords)
         self.import_queue = ImportQueue(database)
         self.signin = SqlSignIn(database, clock, passwords)
+        self.board = SqlBoard(database)
         self.notes = SqlNotes(database, keyring, clock)
         self.wrap_up = SqlWrapUp(database, keyring, clock, doorbell)
         self.preferences = SqlPreferences(database, clock)

@@ -37,7 +37,7 @@ class ApiBench:
 
     def __init__(self, directory: Path, **fields: Any) -> None:
         self.clock = ManualClock(AT)
-        self.bus = LocalBus()
+        self.bus = fields.get("bus") or LocalBus()
         self.metrics = Metrics(CollectorRegistry())
         observer = Observer(self.bus, self.metrics)
         keyring = KeyRing.open(directory / "master.key")
@@ -50,7 +50,7 @@ class ApiBench:
         known: dict[str, Any] = {
             "people": store.people, "signin": store.signin, "calls": store.calls, "notes": store.notes, "wrap_up": store.wrap_up,
             "review": self.review.desk, "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
-            "rollups": store.rollups, "call_list": store.call_list,
+            "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",
         }  # fmt: skip

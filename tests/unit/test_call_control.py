@@ -20,7 +20,7 @@ from copilot.domain.ids import CallId, OrgId, UtteranceId
 from copilot.domain.intents import IntentPrediction
 from copilot.domain.people import Scope, scope_of
 from copilot.domain.ports.live import Integration
-from copilot.domain.transcript import AsrTimings, TranscriptFinal
+from copilot.domain.transcript import AsrTimings, TranscriptFinal, TranscriptPartial
 from copilot.live.desk import BankRules, LiveDesk
 from copilot.live.services import LiveServices
 from copilot.privacy.masker import Masker
@@ -218,3 +218,40 @@ async def test_an_unknown_agent_changes_nothing(bench):
     assert bench.store.calls.call(scope_of(bench.users["lin"]), CALL).agent_id == bench.users["lin"].user_id
     assert bench.audits == []
     await handle.end("hangup", 100)
+
+
+async def test_a_screen_that_does_not_read_holds_up_neither_the_call_nor_another_screen(bench):
+    """Its socket takes nothing from the first event on. Afterwards it gets every event once and in order; partials it may have lost."""
+    stuck, reads = Screen(), asyncio.Event()
+    take = stuck.send_text
+
+    async def send_text(text: str) -> None:
+        if '"type":"event"' in text:
+            await reads.wait()
+        await take(text)
+
+    stuck.send_text = send_text
+    serving = asyncio.create_task(feed_ws._serve(stuck, bench.context, bench.users["lin"], {}))
+    await stuck.until("welcome")
+    count = 400
+    async with bench.screen("lin") as quick:
+        handle = await bench.desk.open_call(START, INTEGRATION)
+        async with asyncio.timeout(60):
+            for number in range(1, count + 1):
+                for _ in range(5):
+                    handle.partial(
+                        TranscriptPartial(
+                            channel="customer", utterance_id=UtteranceId(f"customer-{number}"), start_ms=0, end_ms=10, stable="嗯",
+                            unstable="", language="zh",
+                        )
+                    )  # fmt: skip
+                await handle.final(said(number, "嗯"))
+        await quick.until("utterance_final", count)
+        assert not [item for item in stuck.told if item["type"] == "event"]
+        reads.set()
+        await stuck.until("utterance_final", count)
+        seqs = [item["envelope"]["seq"] for item in stuck.told if item["type"] == "event"]
+        assert seqs == list(range(1, len(seqs) + 1))
+        await handle.end("hangup", 1000)
+    stuck.leave()
+    await asyncio.gather(serving, return_exceptions=True)

@@ -45,6 +45,11 @@ def agent_topic(org_id: str, user_id: str) -> str:
     return f"agent/{org_id}/{user_id}"
 
 
+def board_topic(org_id: str) -> str:
+    """``{"call_id", "seq", "at", "event"}`` for every event that a live board shows, without what was said."""
+    return f"board/{org_id}"
+
+
 def jobs_topic() -> str:
     """Rung when the outbox has new work."""
     return "jobs"
