@@ -75,13 +75,17 @@ def _text(value: Any, language: str) -> str:
 def bank_labels(packs: dict[str, Json], language: str) -> Json:
     """Pure: the packs as the screens need them."""
     categories: dict[str, str] = {}
+    tree: list[Json] = []
     for top in packs["taxonomy"].get("categories", ()):
         categories[top["id"]] = _text(top.get("name"), language)
         for child in top.get("children", ()):
             categories[child["id"]] = _text(child.get("name"), language)
+        children = [{"id": child["id"], "name": categories[child["id"]]} for child in top.get("children", ())]
+        tree.append({"id": top["id"], "name": categories[top["id"]], "children": children})
     return {
         "intents": {intent["id"]: _text(intent.get("name"), language) for intent in packs["intents"].get("intents", ())},
         "categories": categories,
+        "category_tree": tree,
         "rubric_sections": {item["id"]: _text(item.get("name"), language) for item in packs["rubric"].get("sections", ())},
         "rubric_items": {
             item["id"]: {

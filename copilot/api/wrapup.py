@@ -172,9 +172,14 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
         return [_masked(item, mask) for item in value[:_MAX_LINES]]
     if isinstance(value, dict):
         # Ids and names of the bank's own lists are not typed; a masker must not take one for a number.
-        fixed = {"utterance_ids", "evidence", "level1", "level2", "taxonomy_version", "alternatives", "language", "method", "model"}
-        return {key: item if key in fixed else _masked(item, mask) for key, item in value.items()}
+        return {key: item if key in _FIXED else _masked(item, mask) for key, item in value.items()}
     return value
+
+
+_FIXED = frozenset({
+    "utterance_ids", "evidence", "level1", "level2", "taxonomy_version", "alternatives", "language", "method", "model", "owner", "polarity",
+    "due", "cause", "cause_evidence", "slots",
+})  # fmt: skip
 
 
 def _note(note: Note, names: dict[UserId, str], reader: User) -> Json:

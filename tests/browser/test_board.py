@@ -82,6 +82,8 @@ def test_hundreds_of_lines_stay_quick(chromium: Browser, server: ServerProcess, 
     sign_in(page, server, "/board", "inspector")
     rows = page.get_by_test_id("board-row")
     expect(rows).to_have_count(600, timeout=SLOW)
+    page.mouse.move(5, 5)  # from the sign-in button, over which the list stands now
+    page.wait_for_timeout(200)
     drawn = page.evaluate(
         """async () => {
             const list = document.querySelector('.board-rows');

@@ -125,6 +125,21 @@ await shot('agent-search-480', { width: 480, height: 860 }, async (p) => {
   await p.getByTestId('kb-input').fill('补卡要工本费吗');
   await p.getByTestId('kb-hit').first().waitFor();
 });
+await shot('agent-note-480', { width: 480, height: 900 }, async (p) => {
+  await card(p);
+  await p.keyboard.press('Alt+j');
+  await p.getByTestId('note-text').fill('客户下午三点后方便接听');
+  await p.locator('[data-testid=save-state][data-state=saved]').waitFor();
+});
+await shot('agent-whisper-360-dark', { width: 360, height: 800, dark: true }, async (p) => {
+  await card(p);
+  await fetch(`${BASE}/api/v1/calls/now/whispers`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer wang' },
+    body: JSON.stringify({ text: '先核实身份，再说处理时效' }),
+  });
+  await p.getByTestId('whisper').waitFor();
+});
 await shot('agent-help-360', { width: 360, height: 700 }, async (p) => {
   await card(p);
   await p.keyboard.press('?');
@@ -155,6 +170,24 @@ await shot('agent-partial-480', { width: 480, height: 860 }, async (p) => {
   });
   await post('/mock/push', { type: 'speech', call_id: 'now', channel: 'customer', speaking: true, at_ms: 48000 });
 });
+const board = { width: 1280, height: 760, user: 'wang', path: '/board' };
+await shot('board-empty', { ...board, height: 400 }, (p) => p.getByTestId('board-empty').waitFor());
+await post('/mock/board', { rows: 300 });
+const boardRows = (p) => p.getByTestId('board-row').first().waitFor();
+await shot('board', board, boardRows);
+await shot('board-dark-en', { ...board, dark: true, language: 'en' }, boardRows);
+await shot('board-480', { ...board, width: 480 }, boardRows);
+for (const [name, options] of [
+  ['board-open', {}],
+  ['board-open-dark-en', { dark: true, language: 'en' }],
+]) {
+  await shot(name, { ...board, ...options }, async (p) => {
+    await boardRows(p);
+    await p.locator('[data-call-id=now] .row-open').click();
+    await p.getByTestId('board-call').waitFor();
+    await p.locator('[data-call-id=now]').scrollIntoViewIfNeeded();
+  });
+}
 await post('/mock/finished', { log: 'card-fraud', hours_ago: 1, call_id: 'done-1' });
 await post('/mock/finished', { log: 'rare-events', hours_ago: 3, call_id: 'done-2' });
 await post('/mock/finished', { log: 'card-fraud', hours_ago: 26, call_id: 'done-3' });
@@ -243,7 +276,7 @@ for (const [name, options] of [
     });
     await p.getByTestId('artifacts').waitFor();
     await p.screenshot({ path: `${OUT}/agent-${name}-pending.png` });
-    await p.getByTestId('artifact').waitFor();
+    await p.getByTestId('form-overall').waitFor();
     await p.locator('[data-testid=tab-qa][data-ready=true]').waitFor();
   });
 }

@@ -41,6 +41,17 @@ export const LABELS = {
       loan_prepay: '提前还贷',
     },
     categories: { card: '信用卡', 'card-fraud': '盗刷与否认交易', 'card-loss': '挂失补卡', 'card-dispute': '账单争议' },
+    category_tree: [
+      {
+        id: 'card',
+        name: '信用卡',
+        children: [
+          { id: 'card-fraud', name: '盗刷与否认交易' },
+          { id: 'card-loss', name: '挂失补卡' },
+          { id: 'card-dispute', name: '账单争议' },
+        ],
+      },
+    ],
     rubric_items: rubric(2),
     rubric_sections: SECTIONS.zh,
     checklists: checklist(
@@ -65,6 +76,17 @@ export const LABELS = {
       transfer_wrong: 'Wrong transfer',
       loan_prepay: 'Early repayment',
     },
+    category_tree: [
+      {
+        id: 'card',
+        name: 'Credit cards',
+        children: [
+          { id: 'card-fraud', name: 'Fraud' },
+          { id: 'card-loss', name: 'Lost card' },
+          { id: 'card-dispute', name: 'Billing dispute' },
+        ],
+      },
+    ],
     categories: {
       card: 'Credit card',
       'card-fraud': 'Fraud and denied charges',

@@ -34,6 +34,10 @@ const USERS = {
   zhao: { user_id: 'u-zhao', username: 'zhao', display_name: '赵宁', roles: ['agent'], org_id: 'hesui' },
   wang: { user_id: 'u-wang', username: 'wang', display_name: '王敏', roles: ['inspector'], org_id: 'hesui' },
 };
+/** What each person has set, and per call: notes, drafts, versions. */
+const preferences = new Map();
+const notes = new Map();
+const drafts = new Map();
 /** call_id → { envelopes, call } */
 const calls = new Map();
 const feeds = new Set();
@@ -244,6 +248,11 @@ const server = createServer(async (req, res) => {
     for (const feed of feeds) feed.send(body);
     return json({ ok: true });
   }
+  if (path === '/mock/board') {
+    boardSize = body.rows;
+    for (const feed of feeds) feed.send({ type: 'board', reset: true, rows: boardRows(), gone: [] });
+    return json({ ok: true });
+  }
   if (path === '/mock/drop') {
     for (const feed of feeds) feed.socket.close(1012);
     return json({ ok: true });
@@ -280,6 +289,10 @@ const server = createServer(async (req, res) => {
     return json({ calls_each: 1, setting: 'telephony.browser_calls', url: `ws://localhost:${PORT}/v1/raw` });
   if (route === '/auth/logout') return res.writeHead(204).end();
   if (route === '/bank/labels') return json(LABELS[url.searchParams.get('language')] ?? LABELS.zh);
+  if (route === '/me/preferences') {
+    if (req.method === 'PUT') preferences.set(bearer.user_id, body);
+    return json(preferences.get(bearer.user_id) ?? { keys: {}, style: 'standard' });
+  }
   if (route === '/kb/search') {
     const q = url.searchParams.get('q');
     const overlap = (a) =>
@@ -446,10 +459,96 @@ const server = createServer(async (req, res) => {
     });
     return res.end(data.subarray(from, to + 1));
   }
+  if (what === 'notes') {
+    const key = `${id}/${bearer.user_id}`;
+    if (req.method === 'PUT') notes.set(key, body.text);
+    const note = {
+      user_id: bearer.user_id,
+      name: bearer.display_name,
+      mine: true,
+      text: notes.get(key) ?? '',
+      updated_at: new Date().toISOString(),
+    };
+    return json(req.method === 'PUT' ? note : { notes: note.text === '' ? [] : [note] });
+  }
+  if (what === 'wrap-up') return json({ drafts: Object.values(drafts.get(id) ?? {}) });
+  if (what.startsWith('wrap-up/')) {
+    const kind = what.split('/')[1];
+    const event = (more) =>
+      store(entry.call.call_id, {
+        org_id: 'hesui',
+        call_id: entry.call.call_id,
+        seq: entry.call.last_seq + 1,
+        epoch: 1,
+        at: new Date().toISOString(),
+        schema_version: 3,
+        event: { user_id: bearer.user_id, ...more },
+      });
+    if (kind === 'submit') event({ type: 'wrap_up_submitted', versions: { summary: 2, ticket: 1 } });
+    else if (kind === 'reopen') event({ type: 'wrap_up_reopened' });
+    else drafts.set(id, { ...drafts.get(id), [kind]: { kind, version: body.base_version, ...body, updated_at: '' } });
+    if (kind === 'submit') return json({ versions: { summary: 2, ticket: 1 } });
+    return res.writeHead(204).end();
+  }
+  const history = /^artifacts\/(summary|ticket)\/versions$/.exec(what);
+  if (history !== null) {
+    const made = artifactsFor(entry).find((a) => a.kind === history[1]);
+    const one = { ...made, author: null, author_name: '', base_version: null, created_at: entry.call.started_at };
+    const changes = [{ field: 'overall', before: '客户的卡被盗刷。', after: '客户的卡被盗刷，已冻结并登记否认交易。' }];
+    const two = { ...one, version: 2, author: 'u-lin', author_name: '林晓', base_version: 1, changes };
+    return json({ versions: made === undefined ? [] : [{ ...one, changes: [] }, two] });
+  }
+  if (what === 'whispers') {
+    store(entry.call.call_id, {
+      org_id: 'hesui',
+      call_id: entry.call.call_id,
+      seq: entry.call.last_seq + 1,
+      epoch: 1,
+      at: new Date().toISOString(),
+      schema_version: 3,
+      event: { type: 'whisper_sent', whisper_id: 'w1', user_id: bearer.user_id, text: body.text },
+    });
+    return json({ whisper_id: 'w1' }, 201);
+  }
   if (what.endsWith('/rerun')) return json({}, 202);
   if (what === 'feedback') return res.writeHead(204).end();
   return problem(404, 'Not found');
 });
+
+/** Rows of the live board: those asked for with /mock/board, made up. */
+let boardSize = 0;
+function boardRows() {
+  const names = ['林晓', '赵宁', '陈思远', '周倩', '吴桐', '何嘉', '许诺', '孙悦'];
+  const moods = ['calm', 'calm', 'confused', 'calm', 'anxious', 'calm', 'angry'];
+  return Array.from({ length: boardSize }, (_, i) => {
+    const mood = moods[i % moods.length];
+    const critical = i % 9 === 6 ? 1 : 0;
+    const complaint = { calm: 0.05, confused: 0.15, anxious: 0.35, angry: 0.7 }[mood];
+    return {
+      call_id: i === 0 ? 'now' : `board-${i}`,
+      started_at: new Date(Date.now() - 20_000 - i * 13_000).toISOString(),
+      agent_id: `u-${i}`,
+      agent_name: names[i % names.length],
+      team_id: i % 3 === 0 ? 'cards' : 'loans',
+      own: false,
+      language: 'zh',
+      direction: 'inbound',
+      skill: '',
+      held_since: i % 11 === 3 ? new Date(Date.now() - 42_000).toISOString() : null,
+      mood: i % 5 === 4 ? '' : mood,
+      mood_trend: i % 5 === 4 ? '' : ['rising', 'steady', 'easing'][i % 3],
+      mood_confidence: 0.74,
+      complaint_risk: complaint,
+      alerts: { ...(critical ? { critical } : {}), ...(i % 4 === 1 ? { warn: 2 } : {}) },
+      last_rule: critical ? 'promise-recovery' : '',
+      intent: ['card_fraud', 'card_loss', '', 'loan_prepay'][i % 4],
+      whispers: 0,
+      down: [],
+      seq: 4,
+      risk: 1 - (1 - complaint) * (critical ? 0.4 : 1) * (i % 4 === 1 ? 0.5625 : 1),
+    };
+  });
+}
 
 async function page(path, res) {
   const file = extname(path) === '' ? 'index.html' : normalize(path).replace(/^\/+/, '');
@@ -507,6 +606,8 @@ sockets.on('connection', (socket) => {
     } else if (message.type === 'watch') {
       feed.watching.add(message.call_id);
       feed.catchUp(message.call_id, message.after_seq);
+    } else if (message.type === 'board') {
+      feed.send({ type: 'board', reset: true, rows: boardRows(), gone: [] });
     } else if (message.type === 'unwatch') feed.watching.delete(message.call_id);
     else if (message.type === 'feedback') {
       const { client_id, call_id, suggestion_id, action, text = '', reason = '' } = message;

@@ -5,12 +5,14 @@ import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
 import { OverviewPage } from './console/OverviewPage.tsx';
+import { EmbedPage } from './embed/EmbedPage.tsx';
 import { knowledgePage } from './kb/KnowledgePages.tsx';
 import { TryPage } from './line/TryPage.tsx';
 import { AppealPage } from './review/AppealPage.tsx';
 import { CalibrationPage } from './review/CalibrationPage.tsx';
 import { QueuePage } from './review/QueuePage.tsx';
 import { ReviewPage } from './review/ReviewPage.tsx';
+import { BoardPage } from './supervisor/BoardPage.tsx';
 import { CallPage } from './supervisor/CallPage.tsx';
 import { CallsPage } from './supervisor/CallsPage.tsx';
 import { JobsPage } from './supervisor/Jobs.tsx';
@@ -36,9 +38,10 @@ function Root() {
     history.replaceState(null, '', '/enrol');
   }, [path]);
   useEffect(() => {
-    if (session !== null && path === '/') app.go(homeOf(session.user.roles), true);
+    if (session !== null && path === '/' && !app.framed) app.go(homeOf(session.user.roles), true);
   }, [app, path, session]);
 
+  if (app.framed) return <EmbedPage host={new URLSearchParams(location.search).get('host') ?? ''} />;
   if (path === '/enrol') return token === '' && location.hash.length > 1 ? null : <Enrol key={token} token={token} />;
   if (session === null) {
     return (
@@ -51,6 +54,7 @@ function Root() {
   if (path === '/') return null;
   if (path === '/agent') return <AgentPage />;
   if (path === '/try') return <TryPage />;
+  if (path === '/board') return <BoardPage />;
   if (path === '/calls') return <CallsPage />;
   if (path === '/jobs') return <JobsPage />;
   if (path === '/webhooks') return <WebhooksPage />;
@@ -78,9 +82,28 @@ function Root() {
   );
 }
 
+/** A browser may keep storage from a page in somebody else's frame: then nothing outlives the page, and everything else works. */
+function storage(open: () => Storage): Storage {
+  try {
+    return open();
+  } catch {
+    const kept = new Map<string, string>();
+    return {
+      get length() {
+        return kept.size;
+      },
+      clear: () => kept.clear(),
+      getItem: (key) => kept.get(key) ?? null,
+      key: (n) => [...kept.keys()][n] ?? null,
+      removeItem: (key) => void kept.delete(key),
+      setItem: (key, value) => void kept.set(key, value),
+    };
+  }
+}
+
 const app = new App({
-  local: localStorage,
-  session: sessionStorage,
+  local: storage(() => localStorage),
+  session: storage(() => sessionStorage),
   location,
   history,
   languages: navigator.languages,

@@ -42,6 +42,8 @@ function fakeApp() {
     t: { value: (key: string) => key },
     maskTyped: conceal,
     copy: async () => true,
+    host: { value: null },
+    forget: (key: string) => delete kept[key],
     api: {
       ticket: async () => ({ ticket: 't', expires_in_s: 30 }),
       artifacts: vi.fn(async () => ({ artifacts: [{ kind: 'ticket', version: 1, body: {} }] })),

@@ -2,7 +2,8 @@
 import { useMemo } from 'preact/hooks';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
-import { connectionState, Desk } from './Desk.tsx';
+import { connectionState } from './CallBar.tsx';
+import { Desk } from './Desk.tsx';
 import { AgentModel } from './model.ts';
 
 export function AgentPage() {

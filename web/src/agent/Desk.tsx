@@ -1,28 +1,24 @@
 // The sidebar. Narrow: one column in reading order. Wide: help on the left, transcript on the right.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Artifacts } from '../artifacts/Artifacts.tsx';
+import { Form } from '../artifacts/Form.tsx';
 import type { CallState } from '../core/callstate.ts';
-import type { Phase } from '../core/connection.ts';
-import { clock } from '../core/format.ts';
+import type { Action } from '../core/keys.ts';
 import { SearchDialog } from '../kb/Search.tsx';
+import { STYLES } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { HelpDialog } from '../ui/Help.tsx';
 import { Icon } from '../ui/icons.tsx';
-import { typing } from '../ui/keys.ts';
 import { Shell } from '../ui/Shell.tsx';
 import { jumpTo, Transcript } from '../ui/Transcript.tsx';
+import { CallBar, CustomerCard } from './CallBar.tsx';
 import type { AgentModel } from './model.ts';
-import { SuggestionArea } from './SuggestionCard.tsx';
-import { AlertStrip, Checklist, Intents } from './Understanding.tsx';
-
-export type ConnectionState = 'online' | 'connecting' | 'reconnecting' | 'stopped';
-
-export function connectionState(phase: Phase, everOnline: boolean): ConnectionState {
-  if (phase === 'online') return 'online';
-  if (phase === 'stopped' || phase === 'refused') return 'stopped';
-  return everOnline ? 'reconnecting' : 'connecting';
-}
+import { Notes } from './Notes.tsx';
+import { inFront, Strip, stripItems } from './Strip.tsx';
+import { REASONS, type Rejecting, SuggestionArea } from './SuggestionCard.tsx';
+import { Checklist, Intents } from './Understanding.tsx';
+import { useShortcuts } from './useShortcuts.ts';
 
 interface Props {
   model: AgentModel;
@@ -35,13 +31,19 @@ interface Props {
   testid: string;
 }
 
+/** Actions that open something to type into or to read. */
+const TAKES_FOCUS: readonly Action[] = ['edit', 'search', 'notes', 'help'];
+
 export function Desk({ model, state, idle, lead, testid }: Props) {
   const app = useApp();
   const t = app.t.value;
+  const keys = app.keys.value;
   const [now, setNow] = useState(Date.now());
   const [dialog, setDialog] = useState<'search' | 'help' | null>(null);
   const [editing, setEditing] = useState(false);
-  const [rejecting, setRejecting] = useState(false);
+  const [rejecting, setRejecting] = useState<Rejecting>(null);
+  const [noting, setNoting] = useState(false);
+  const [dismissed, setDismissed] = useState<ReadonlySet<number>>(new Set());
 
   useEffect(() => {
     model.start();
@@ -53,59 +55,105 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
   }, [model]);
 
   const shownId = model.deck.value.shownId;
-  useEffect(() => setRejecting(false), [shownId]);
+  const callId = state?.call.call_id ?? null;
+  useEffect(() => setRejecting(null), [shownId]);
+  useEffect(() => setDismissed(new Set()), [callId]);
+  const phase = state?.call.phase ?? '';
+  useEffect(() => app.host.value?.tell({ type: 'call', call_id: callId, phase }), [app, callId, phase]);
+  const dismiss = useCallback((seq: number): void => setDismissed((before) => new Set([...before, seq])), []);
 
+  // What a host page's chord opened gives the cursor back to that page when it is done.
+  const borrowed = useRef(false);
+  const open = dialog !== null || editing || noting;
   useEffect(() => {
-    const onKey = (e: KeyboardEvent): void => {
-      const card = model.shownCard();
-      if (e.altKey && !e.ctrlKey && !e.metaKey && card !== null) {
-        const digit = /^Digit([1-3])$/.exec(e.code)?.[1];
-        if (digit !== undefined) model.adopt(card, Number(digit) - 1);
-        else if (e.code === 'KeyE' && card.offer.kind !== 'nothing') setEditing(true);
-        else if (e.code === 'KeyX') setRejecting(true);
-        else return;
-        e.preventDefault();
-        return;
+    if (open || !borrowed.current) return;
+    borrowed.current = false;
+    app.host.value?.tell({ type: 'focus_back' });
+  }, [app, open]);
+
+  const run = (action: Action, fromHost: boolean): boolean => {
+    const done = act(action, fromHost);
+    if (fromHost && TAKES_FOCUS.includes(action)) {
+      borrowed.current = done;
+      if (!done) app.host.value?.tell({ type: 'focus_back' });
+    }
+    return done;
+  };
+  const act = (action: Action, fromHost: boolean): boolean => {
+    const card = model.shownCard();
+    const digit = { adopt1: 0, adopt2: 1, adopt3: 2 }[action as string];
+    if (digit !== undefined) {
+      if (card === null) return false;
+      // While the reasons are open the digits pick one of them.
+      if (rejecting !== null) {
+        model.feedback(card, 'rejected', { reason: REASONS[digit] as string });
+        setRejecting(null);
+      } else model.adopt(card, digit);
+      return true;
+    }
+    switch (action) {
+      case 'edit':
+        if (card === null || card.offer.kind === 'nothing' || state?.call.phase === 'ended') return false;
+        setEditing(true);
+        return true;
+      case 'reject':
+        if (card === null || state?.call.phase === 'ended') return false;
+        setRejecting(rejecting === null ? (fromHost ? 'quietly' : 'focused') : null);
+        return true;
+      case 'next':
+        return model.next();
+      case 'style': {
+        const style = STYLES[(STYLES.indexOf(app.preferences.value.style) + 1) % STYLES.length] ?? 'standard';
+        void app.prefer({ style });
+        app.say(t('style.now', { style: t(`style.${style}`) }));
+        return true;
       }
-      if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
-      if (e.key === '/') setDialog('search');
-      else if (e.key === '?') setDialog('help');
-      else return;
-      e.preventDefault();
-    };
-    document.addEventListener('keydown', onKey);
-    return () => document.removeEventListener('keydown', onKey);
-  }, [model]);
+      case 'search':
+        setDialog('search');
+        return true;
+      case 'help':
+        setDialog('help');
+        return true;
+      case 'notes':
+        if (state === null) return false;
+        setNoting(!noting);
+        return true;
+      case 'alert': {
+        const shown = state === null ? null : inFront(stripItems(state), dismissed, now);
+        if (shown === null) return false;
+        dismiss(shown.seq);
+        return true;
+      }
+      default:
+        return false;
+    }
+  };
+  useShortcuts(run);
 
   const ended = state?.call.phase === 'ended';
+  const opener = (which: 'search' | 'help', label: string, icon: 'search' | 'keyboard', wide: boolean) => (
+    <button
+      type="button"
+      class={`quiet${wide ? ' wide-only' : ''}`}
+      data-testid={`open-${which}`}
+      title={`${label}  ${keys[which]}`}
+      aria-label={label}
+      aria-keyshortcuts={keys[which]}
+      onClick={() => setDialog(which)}
+    >
+      <Icon name={icon} />
+    </button>
+  );
   return (
     <Shell
       extra={
         <>
-          <button
-            type="button"
-            class="quiet"
-            data-testid="open-search"
-            title={`${t('kb.search')}  /`}
-            aria-label={t('kb.search')}
-            onClick={() => setDialog('search')}
-          >
-            <Icon name="search" />
-          </button>
-          <button
-            type="button"
-            class="quiet wide-only"
-            data-testid="open-help"
-            title={`${t('help.title')}  ?`}
-            aria-label={t('help.title')}
-            onClick={() => setDialog('help')}
-          >
-            <Icon name="keyboard" />
-          </button>
+          {opener('search', t('kb.search'), 'search', false)}
+          {opener('help', t('help.title'), 'keyboard', true)}
         </>
       }
     >
-      <main id="main" class={`sidebar${ended ? ' after' : ''}`} data-testid={testid} data-call-id={state?.call.call_id}>
+      <main id="main" class={`sidebar${ended ? ' after' : ''}`} data-testid={testid} data-call-id={callId ?? undefined}>
         {lead}
         <CallBar model={model} state={state} now={now} pills={state !== null || lead === undefined} />
         {state === null ? (
@@ -113,13 +161,14 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
         ) : (
           <>
             <div class="help-column">
-              <Degraded state={state} />
+              <CustomerCard state={state} />
               <Intents state={state} />
               {ended ? (
                 <Artifacts
                   state={state}
                   artifacts={model.artifacts.value.get(state.call.call_id) ?? []}
                   onUtterance={jumpTo}
+                  form={<Form key={callId} model={model.form(state.call.call_id)} state={state} onUtterance={jumpTo} />}
                 />
               ) : (
                 <SuggestionArea
@@ -133,8 +182,15 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
                   onSearch={() => setDialog('search')}
                 />
               )}
-              <AlertStrip key={state.call.call_id} state={state} now={now} />
+              <Strip state={state} now={now} dismissed={dismissed} dismiss={dismiss} shortcut={keys.alert} />
               <Checklist state={state} />
+              <Notes
+                key={callId}
+                note={model.note(state.call.call_id)}
+                open={noting}
+                setOpen={setNoting}
+                shortcut={keys.notes}
+              />
             </div>
             <div class="talk-column">
               <header class="talk-head">
@@ -153,130 +209,5 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
       {dialog === 'search' && <SearchDialog onClose={() => setDialog(null)} />}
       {dialog === 'help' && <HelpDialog onClose={() => setDialog(null)} />}
     </Shell>
-  );
-}
-
-function CallBar(props: { model: AgentModel; state: CallState | null; now: number; pills: boolean }) {
-  const { model, state, now, pills } = props;
-  const app = useApp();
-  const t = app.t.value;
-  const connection = model.feed.connection.value;
-  const conn = connectionState(connection.phase, connection.everOnline);
-  const others = [...model.calls.value.values()].filter((c) => c.call.call_id !== state?.call.call_id);
-  const live = pills ? others.find((c) => c.call.phase === 'live') : undefined;
-  const previous = !pills ? undefined : others.filter((c) => c.call.phase === 'ended').at(-1);
-  const elapsed =
-    state === null
-      ? 0
-      : state.call.phase === 'live' && state.call.started_at !== null
-        ? now - Date.parse(state.call.started_at)
-        : state.call.duration_ms;
-  return (
-    <section class="callbar" aria-label={t('call.customer')} data-testid="callbar">
-      {state !== null && (
-        <>
-          <span class={`phase ${state.call.phase}`} data-testid="call-phase" data-phase={state.call.phase}>
-            <i aria-hidden="true" /> {t(`call.${state.call.phase}`)}
-          </span>
-          {state.call.held && (
-            <span class="pill held" role="status" data-testid="call-held">
-              {t('call.held')}
-            </span>
-          )}
-          <span class="num timer" role="timer" aria-label={t('call.duration')}>
-            {clock(elapsed)}
-          </span>
-          <span class="caller">
-            {customerName(state) ?? t(ofPage(state.call.external_id) ? 'call.page' : 'call.unknown')}
-            <CallFacts state={state} />
-            {state.call.phase === 'ended' && state.call.end_reason !== '' && (
-              <span class="dim"> · {app.word(`call.end.${state.call.end_reason}`, state.call.end_reason)}</span>
-            )}
-          </span>
-        </>
-      )}
-      {state === null && <span class="caller dim">{t('app.tagline')}</span>}
-      <span class="grow" />
-      {live !== undefined && (
-        <button type="button" class="pill new" onClick={() => model.select(live.call.call_id)}>
-          {t('call.switch')}
-        </button>
-      )}
-      {live === undefined && previous !== undefined && (
-        <button type="button" class="pill" onClick={() => model.select(previous.call.call_id)}>
-          {t('call.previous')}
-        </button>
-      )}
-      <span
-        class={`conn ${conn}`}
-        role="status"
-        data-testid="connection"
-        data-state={conn}
-        title={connection.problem || t(`conn.${conn}`)}
-      >
-        <i aria-hidden="true" />
-        <span class={conn === 'online' ? 'sr-only' : ''}>{t(`conn.${conn}`)}</span>
-      </span>
-      {conn === 'reconnecting' && (
-        <p class="conn-note">
-          {connection.problem || t('conn.kept')}
-          {connection.outbox.length > 0 && ` ${t('conn.pending', { n: connection.outbox.length })}`}
-        </p>
-      )}
-    </section>
-  );
-}
-
-/** What the telephony side said about the caller, already masked. */
-function customerName(state: CallState): string | null {
-  const { metadata, call } = state;
-  const name = metadata.customer_name ?? metadata.customer ?? (call.ani || metadata.from || '');
-  return spelt(name, state.secrets) || (ofPage(call.external_id) ? null : call.external_id) || null;
-}
-
-/** Calls from a page are named by the server, for nobody to read. */
-function ofPage(externalId: string): boolean {
-  return externalId.startsWith('browser-');
-}
-
-/** Tokens as their values where this feed has them, else as the kind of thing they stand for. */
-function spelt(text: string, secrets: Readonly<Record<string, string>>): string {
-  return text.replace(/【([^【】#]+)#\d+】/gu, (token, label: string) => secrets[token] ?? label);
-}
-
-/** Direction, the number that was dialled, the skill, the bank's number of the customer: what the telephone system knows beforehand. */
-function CallFacts({ state }: { state: CallState }) {
-  const t = useApp().t.value;
-  const { call } = state;
-  const facts: ['direction' | 'skill' | 'dnis' | 'customer_id', string][] = [
-    ['direction', call.direction === 'outbound' ? t('call.direction.outbound') : ''],
-    ['skill', call.skill],
-    ['dnis', call.dnis],
-    ['customer_id', spelt(call.customer_id, state.secrets)],
-  ];
-  return (
-    <>
-      {facts.map(
-        ([name, value]) =>
-          value !== '' && (
-            <span key={name} class="dim" data-testid={`call-${name}`} title={t(`call.fact.${name}`)}>
-              {' '}
-              · {value}
-            </span>
-          ),
-      )}
-    </>
-  );
-}
-
-function Degraded({ state }: { state: CallState }) {
-  const t = useApp().t.value;
-  const parts = Object.keys(state.down) as (keyof CallState['down'])[];
-  if (parts.length === 0 || state.call.phase === 'ended') return null;
-  return (
-    <div class="degraded" role="status" data-testid="degraded" data-parts={parts.join(' ')}>
-      <Icon name="info" size={14} />
-      <span>{parts.map((part) => t(`degraded.${part}`)).join(' ')}</span>
-    </div>
   );
 }

@@ -15,20 +15,25 @@ const FRESH_MS = 3000;
 /** An agent sees the age of a suggestion once it is older than this. */
 const OLD_S = 5;
 
+/** Whether the reasons are open, and whether the focus goes to them: not when a host page asked, where somebody may be typing. */
+export type Rejecting = 'focused' | 'quietly' | null;
+
 interface Props {
   model: AgentModel;
   state: CallState;
   now: number;
   editing: boolean;
   setEditing: (on: boolean) => void;
-  rejecting: boolean;
-  setRejecting: (on: boolean) => void;
+  rejecting: Rejecting;
+  setRejecting: (how: Rejecting) => void;
   onSearch: () => void;
 }
 
 export function SuggestionArea(props: Props) {
   const { model, state } = props;
-  const t = useApp().t.value;
+  const app = useApp();
+  const t = app.t.value;
+  const keys = app.keys.value;
   const card = model.shownCard();
   const own = ownCards(state.cards);
   const index = own.findIndex((c) => c.offer.suggestion_id === card?.offer.suggestion_id);
@@ -44,6 +49,10 @@ export function SuggestionArea(props: Props) {
       aria-label={t('sug.title')}
       onPointerEnter={(e) => e.pointerType === 'mouse' && model.hold('hover')}
       onPointerLeave={() => model.release('hover')}
+      onFocusCapture={() => model.hold('focus')}
+      onBlurCapture={(e) => {
+        if (!(e.relatedTarget instanceof Node) || !e.currentTarget.contains(e.relatedTarget)) model.release('focus');
+      }}
     >
       <header class="sug-head">
         <h2>{card === null ? t('sug.title') : t(`sug.kind.${card.offer.kind}`)}</h2>
@@ -54,6 +63,8 @@ export function SuggestionArea(props: Props) {
             type="button"
             class="pill new"
             data-testid="queued-count"
+            aria-keyshortcuts={keys.next}
+            title={keys.next}
             onClick={() => model.show(newest.offer.suggestion_id)}
           >
             {t('sug.waiting.count', { n: more })}
@@ -92,7 +103,7 @@ export function SuggestionArea(props: Props) {
       ) : (
         <PrimaryCard key={card.offer.suggestion_id} {...props} card={card} />
       )}
-      {card !== null && <Options card={card} model={model} />}
+      {card === null ? <div class="options none" /> : <Options card={card} model={model} />}
       <p class="sr-only" role="status" aria-live="polite">
         {newest === undefined ? '' : t('sug.announce', { title: newest.offer.title || t('sug.kind.nothing') })}
       </p>
@@ -115,6 +126,7 @@ function PrimaryCard(props: Props & { card: Card }) {
   const { model, state, card, now, editing, setEditing, rejecting, setRejecting, onSearch } = props;
   const app = useApp();
   const t = app.t.value;
+  const keys = app.keys.value;
   const { offer } = card;
   const actions = model.actionsOn(card);
   const used = actions.includes('used');
@@ -176,8 +188,8 @@ function PrimaryCard(props: Props & { card: Card }) {
                 class={used ? 'done' : 'primary'}
                 data-testid="feedback-used"
                 aria-pressed={used}
-                aria-keyshortcuts="Alt+1"
-                title="Alt+1"
+                aria-keyshortcuts={keys.adopt1}
+                title={keys.adopt1}
                 onClick={() => model.adopt(card, 0)}
               >
                 <Icon name="check" size={14} /> {t(used ? 'sug.adopted' : 'sug.adopt')}
@@ -188,8 +200,8 @@ function PrimaryCard(props: Props & { card: Card }) {
               <button
                 type="button"
                 data-testid="feedback-edit"
-                aria-keyshortcuts="Alt+E"
-                title="Alt+E"
+                aria-keyshortcuts={keys.edit}
+                title={keys.edit}
                 onClick={() => setEditing(true)}
               >
                 {t(actions.includes('edited') ? 'sug.edited' : 'sug.edit')}
@@ -197,15 +209,39 @@ function PrimaryCard(props: Props & { card: Card }) {
             </>
           )}
           <span class="grow" />
+          {offer.generated && <StyleButton />}
           <RejectMenu
             open={rejecting}
             setOpen={setRejecting}
+            shortcut={keys.reject}
             rejected={rejected}
             onPick={(reason) => model.feedback(card, 'rejected', { reason })}
           />
         </div>
       )}
     </article>
+  );
+}
+
+/** How replies are worded from the next one on: as kept for this person. */
+function StyleButton() {
+  const app = useApp();
+  const t = app.t.value;
+  const { style } = app.preferences.value;
+  return (
+    <button
+      type="button"
+      class="quiet"
+      data-testid="style"
+      data-style={style}
+      aria-keyshortcuts={app.keys.value.style}
+      title={`${t('style.title')}  ${app.keys.value.style}`}
+      onClick={() => {
+        app.asked.value = 'style';
+      }}
+    >
+      {t(`style.${style}`)}
+    </button>
   );
 }
 
@@ -277,27 +313,28 @@ function Editor({ model, card, onDone }: { model: AgentModel; card: Card; onDone
 }
 
 function RejectMenu(props: {
-  open: boolean;
-  setOpen: (on: boolean) => void;
+  open: Rejecting;
+  setOpen: (how: Rejecting) => void;
+  shortcut: string;
   rejected: boolean;
   onPick: (reason: string) => void;
 }) {
-  const { open, setOpen, rejected, onPick } = props;
+  const { open, setOpen, shortcut, rejected, onPick } = props;
   const t = useApp().t.value;
   const menu = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    if (!open) return;
-    menu.current?.querySelector('button')?.focus();
+    if (open === null) return;
+    if (open === 'focused') menu.current?.querySelector('button')?.focus();
     const away = (e: PointerEvent): void => {
-      if (!(e.target instanceof Node) || menu.current?.parentElement?.contains(e.target) !== true) setOpen(false);
+      if (!(e.target instanceof Node) || menu.current?.parentElement?.contains(e.target) !== true) setOpen(null);
     };
     document.addEventListener('pointerdown', away);
     return () => document.removeEventListener('pointerdown', away);
   }, [open, setOpen]);
   const close = (): void => {
-    setOpen(false);
-    button.current?.focus();
+    if (open === 'focused') button.current?.focus();
+    setOpen(null);
   };
   return (
     <div class="menu-wrap">
@@ -307,14 +344,14 @@ function RejectMenu(props: {
         class="quiet"
         data-testid="feedback-rejected"
         aria-haspopup="menu"
-        aria-expanded={open}
-        aria-keyshortcuts="Alt+X"
-        title="Alt+X"
-        onClick={() => setOpen(!open)}
+        aria-expanded={open !== null}
+        aria-keyshortcuts={shortcut}
+        title={shortcut}
+        onClick={() => setOpen(open === null ? 'focused' : null)}
       >
         {t(rejected ? 'sug.rejected' : 'sug.reject')} <Icon name="down" size={12} />
       </button>
-      {open && (
+      {open !== null && (
         <div
           ref={menu}
           class="menu"
@@ -325,6 +362,7 @@ function RejectMenu(props: {
             const items = [...(menu.current?.querySelectorAll('button') ?? [])];
             const at = items.indexOf(document.activeElement as HTMLButtonElement);
             if (e.key === 'Escape') close();
+            else if (/^[1-5]$/.test(e.key)) items[Number(e.key) - 1]?.click();
             else if (e.key === 'ArrowDown') items[(at + 1) % items.length]?.focus();
             else if (e.key === 'ArrowUp') items[(at - 1 + items.length) % items.length]?.focus();
             else return;
@@ -332,7 +370,7 @@ function RejectMenu(props: {
             e.stopPropagation();
           }}
         >
-          {REASONS.map((reason) => (
+          {REASONS.map((reason, i) => (
             <button
               key={reason}
               type="button"
@@ -343,6 +381,9 @@ function RejectMenu(props: {
                 close();
               }}
             >
+              <span class="dim num" aria-hidden="true">
+                {i + 1}
+              </span>
               {t(`sug.reason.${reason}` as Key)}
             </button>
           ))}
@@ -353,7 +394,9 @@ function RejectMenu(props: {
 }
 
 function Options({ card, model }: { card: Card; model: AgentModel }) {
-  const t = useApp().t.value;
+  const app = useApp();
+  const t = app.t.value;
+  const keys = app.keys.value;
   const inForce = card.offer.options.filter((o) => !card.gone.includes(sourceKey(o.citation)));
   const options = isWithdrawn(card) ? [] : inForce.slice(0, 2);
   if (options.length === 0) return <div class="options none" />;
@@ -378,7 +421,12 @@ function Options({ card, model }: { card: Card; model: AgentModel }) {
           </p>
           <SourceLine citations={[option.citation]} />
           <div class="actions">
-            <button type="button" class="small" title={`Alt+${i + 2}`} onClick={() => model.adopt(card, i + 1)}>
+            <button
+              type="button"
+              class="small"
+              title={i === 0 ? keys.adopt2 : keys.adopt3}
+              onClick={() => model.adopt(card, i + 1)}
+            >
               {t('sug.adopt')}
             </button>
             <button type="button" class="small" onClick={() => void model.copy(card, option.text)}>

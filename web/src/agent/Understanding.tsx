@@ -199,64 +199,28 @@ export function Checklist({ state }: { state: CallState }) {
           </details>
         );
       })}
+      {sorted.length > 0 && <Next state={state} />}
     </section>
   );
 }
 
-/** Notes and cautions leave the strip for the log after this long; a warning stays until it is acknowledged. */
-const STRIP_MS = 30_000;
-
-export function AlertStrip({ state, now }: { state: CallState; now: number }) {
+/** The step to do next, with the words for it. Its line is there as long as there are steps. */
+function Next({ state }: { state: CallState }) {
   const app = useApp();
   const t = app.t.value;
-  const [dismissed, setDismissed] = useState(0);
-  const rules = app.labels.value.compliance_rules;
-  const shown = state.alerts
-    .filter((a) => a.seq > dismissed)
-    .filter((a) => a.alert.severity === 'critical' || now - Date.parse(a.at) < STRIP_MS)
-    .at(-1);
+  const next = state.nextAction;
+  if (next === null) return <p class="next dim">{t('sop.next.none')}</p>;
+  const list = app.labels.value.checklists.find((c) => c.id === next.checklist_id);
+  const step = list?.steps.find((s) => s.id === next.step_id);
   return (
-    <section class={`alerts ${shown?.alert.severity ?? 'quiet-strip'}`} aria-label={t('alert.title')}>
-      <div class="strip" role="status" aria-live="polite">
-        {shown === undefined ? (
-          <>
-            <Icon name="check" size={14} />
-            <span class="dim">
-              {t('alert.title')} · {t('alert.none')}
-            </span>
-          </>
-        ) : (
-          <>
-            <Icon name={shown.alert.severity === 'info' ? 'info' : 'alert'} size={16} />
-            <span
-              class="alert-text"
-              data-testid="alert"
-              data-rule-id={shown.alert.rule_id}
-              data-severity={shown.alert.severity}
-            >
-              <span class="sr-only">{t(`alert.${shown.alert.severity}`)}：</span>
-              {rules[shown.alert.rule_id]?.advice || rules[shown.alert.rule_id]?.name || shown.alert.rule_id}
-            </span>
-            <button type="button" class="quiet small" onClick={() => setDismissed(shown.seq)}>
-              {t('alert.dismiss')}
-            </button>
-          </>
-        )}
-      </div>
-      {state.alerts.length > (shown === undefined ? 0 : 1) && (
-        <details class="alert-log">
-          <summary>{t('alert.log', { n: state.alerts.length })}</summary>
-          <ul>
-            {state.alerts.map((a) => (
-              <li key={a.seq} class={a.alert.severity}>
-                <button type="button" class="quote" onClick={() => jumpTo(a.alert.utterance_id)}>
-                  <strong>{rules[a.alert.rule_id]?.name ?? a.alert.rule_id}</strong> <Rich text={a.alert.quote} />
-                </button>
-              </li>
-            ))}
-          </ul>
-        </details>
+    <p class="next" data-testid="next-action" data-step-id={next.step_id} title={next.script}>
+      <strong>{t('sop.next')}</strong> {step?.name ?? next.step_id}
+      {next.script !== '' && (
+        <span class="dim">
+          {' '}
+          「<Rich text={next.script} secrets={state.secrets} />」
+        </span>
       )}
-    </section>
+    </p>
   );
 }

@@ -11,12 +11,14 @@ import {
   rewrite,
   sourceKey,
 } from '../core/callstate.ts';
-import { type Deck, emptyDeck, type Hold, hold, release, settle, show } from '../core/deck.ts';
+import { type Deck, emptyDeck, type Hold, hold, ownCards, release, settle, show } from '../core/deck.ts';
 import type { FeedbackAction, ServerMessage } from '../core/protocol.ts';
 import { resolve } from '../core/text.ts';
 import type { Artifact } from '../gen/types.ts';
 import { browserSocket, Feed } from '../net/feed.ts';
 import type { App } from '../ui/app.ts';
+import { FormModel } from './form.ts';
+import { NoteModel } from './note.ts';
 
 /** Calls kept on this page: the live one and the few before it. */
 const KEPT_CALLS = 4;
@@ -35,6 +37,8 @@ export class AgentModel {
   readonly #gapAsked = new Set<string>();
   readonly #reading = new Set<string>();
   readonly #readAfter = new Set<string>();
+  readonly #notes = new Map<string, NoteModel>();
+  readonly #forms = new Map<string, FormModel>();
   #disposed: (() => void)[] = [];
 
   constructor(app: App) {
@@ -54,7 +58,11 @@ export class AgentModel {
   }
 
   start(): void {
-    const networkBack = (): void => this.feed.networkBack();
+    const networkBack = (): void => {
+      this.feed.networkBack();
+      for (const note of this.#notes.values()) note.autosave.nudge();
+      for (const form of this.#forms.values()) form.nudge();
+    };
     const leaving = (): void => {
       for (const { type: _, client_id: __, ...feedback } of this.feed.connection.value.outbox) {
         void this.#app.api.feedbackOnLeave(feedback).catch(() => undefined);
@@ -76,6 +84,29 @@ export class AgentModel {
   stop(): void {
     this.feed.stop();
     for (const dispose of this.#disposed) dispose();
+    for (const note of this.#notes.values()) note.autosave.stop();
+    for (const form of this.#forms.values()) form.stop();
+    this.#notes.clear();
+    this.#forms.clear();
+  }
+
+  /** This agent's note on a call. */
+  note(callId: string): NoteModel {
+    const found = this.#notes.get(callId) ?? new NoteModel(this.#app, callId, () => this.#secretsOf(callId));
+    this.#notes.set(callId, found);
+    return found;
+  }
+
+  /** The after-call form of a call that has ended. */
+  form(callId: string): FormModel {
+    const artifacts = (): readonly Artifact[] => this.artifacts.value.get(callId) ?? [];
+    const found = this.#forms.get(callId) ?? new FormModel(this.#app, callId, artifacts, () => this.#secretsOf(callId));
+    this.#forms.set(callId, found);
+    return found;
+  }
+
+  #secretsOf(callId: string): Readonly<Record<string, string>> {
+    return this.calls.value.get(callId)?.secrets ?? {};
   }
 
   receive(message: ServerMessage): void {
@@ -104,7 +135,7 @@ export class AgentModel {
         if (this.currentId.value === null) this.select(id);
         else if (id === this.currentId.value) this.deck.value = settle(this.deck.value, state.cards);
         const type = message.envelope.event.type;
-        if (type === 'artifact_ready') void this.readArtifacts(id);
+        if (type === 'artifact_ready' || type === 'wrap_up_submitted') void this.readArtifacts(id);
         if (type === 'redacted') void this.#readAgain(id);
         break;
       }
@@ -118,7 +149,9 @@ export class AgentModel {
         break;
       }
       case 'call_released':
-        this.#release(message.call_id, message.reason === 'transferred');
+        // An ended call that made room for another stays while it is read.
+        if (message.reason === 'ended' && message.call_id === this.currentId.value) this.feed.forget(message.call_id);
+        else this.#release(message.call_id, message.reason === 'transferred');
         break;
       case 'problem':
         this.#app.say(message.detail || message.title);
@@ -143,6 +176,14 @@ export class AgentModel {
   }
   show(id: string): void {
     this.deck.value = show(this.deck.value, id, this.current.value?.cards ?? []);
+  }
+
+  /** Goes on to the newest suggestion; false when it is shown already. */
+  next(): boolean {
+    const newest = ownCards(this.current.value?.cards ?? []).at(-1);
+    if (newest === undefined || newest.offer.suggestion_id === this.deck.value.shownId) return false;
+    this.show(newest.offer.suggestion_id);
+    return true;
   }
 
   shownCard(): Card | null {
@@ -170,11 +211,21 @@ export class AgentModel {
   adopt(card: Card, index: number): void {
     if (isWithdrawn(card)) return;
     if (index === 0) {
-      if (card.offer.kind !== 'nothing') this.feedback(card, 'used');
+      if (card.offer.kind === 'nothing') return;
+      this.feedback(card, 'used');
+      this.#tellHost(card, card.offer.text);
       return;
     }
     const option = card.offer.options.filter((o) => !card.gone.includes(sourceKey(o.citation)))[index - 1];
-    if (option !== undefined) this.feedback(card, 'used', { text: option.text });
+    if (option === undefined) return;
+    this.feedback(card, 'used', { text: option.text });
+    this.#tellHost(card, option.text);
+  }
+
+  /** The page around the sidebar may put the words where they are needed. Tokens stay tokens: values are for the agent's eyes. */
+  #tellHost(card: Card, text: string): void {
+    const call_id = this.currentId.value;
+    this.#app.host.value?.tell({ type: 'adopted', call_id, suggestion_id: card.offer.suggestion_id, text });
   }
 
   async copy(card: Card, text: string): Promise<void> {

@@ -1,4 +1,5 @@
 // The three things made after a call. Every statement leads back to the words it rests on.
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { CallState } from '../core/callstate.ts';
 import { clock, percent, score } from '../core/format.ts';
@@ -16,6 +17,7 @@ import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { Rich } from '../ui/Rich.tsx';
 import { Skeleton } from '../ui/Shell.tsx';
+import { Versions } from './Form.tsx';
 
 interface Props {
   state: CallState;
@@ -25,6 +27,8 @@ interface Props {
   /** Plays a span; without it evidence leads to the utterance. */
   onPlay?: (evidence: Evidence) => void;
   onRerun?: (kind: TextArtifactKind) => void;
+  /** The agent's own form, in the place of summary and ticket as they are read. */
+  form?: ComponentChildren;
 }
 
 export function Artifacts(props: Props) {
@@ -67,7 +71,9 @@ export function Artifacts(props: Props) {
         ))}
       </div>
       <div id="artifact-panel" role="tabpanel" aria-labelledby={`tab-${kind}`} class="artifact-panel">
-        {artifact !== undefined ? (
+        {props.form !== undefined && kind !== 'qa' && !(kind in state.failed) ? (
+          props.form
+        ) : artifact !== undefined ? (
           <div data-testid="artifact" data-kind={kind} data-version={artifact.version}>
             {kind === 'summary' && <SummaryView body={artifact.body as Summary} {...props} />}
             {kind === 'ticket' && <TicketView body={artifact.body as TicketClassification} {...props} />}
@@ -82,6 +88,9 @@ export function Artifacts(props: Props) {
             <p class="dim">{t('acw.pending')}</p>
             <Skeleton lines={5} />
           </div>
+        )}
+        {artifact !== undefined && (kind === 'summary' || kind === 'ticket') && (
+          <Versions key={kind} callId={state.call.call_id} kind={kind} newest={artifact.version} />
         )}
         {props.onRerun !== undefined && (artifact !== undefined || kind in state.failed) && (
           <p class="rerun">
@@ -147,7 +156,7 @@ function SummaryView({ body, state, onUtterance }: Props & { body: Summary }) {
   );
 }
 
-function Refs({
+export function Refs({
   ids,
   state,
   onUtterance,

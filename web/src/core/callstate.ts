@@ -38,6 +38,13 @@ export interface Alert {
   at: string;
 }
 
+/** A supervisor's word to the agent. */
+export interface Whisper {
+  text: string;
+  seq: number;
+  at: string;
+}
+
 export interface CallState {
   call: Call;
   /** Every applied envelope in order, kept so that a rewritten content can be folded again. */
@@ -51,6 +58,7 @@ export interface CallState {
   /** checklist_id → step_id → the utterance that ticked it. */
   ticks: Record<string, Record<string, string>>;
   alerts: Alert[];
+  whispers: Whisper[];
   /** One per customer turn, in their order: the newest estimate of each. */
   moods: EventOf<'mood_changed'>[];
   dynamics: EventOf<'dynamics_measured'> | null;
@@ -65,6 +73,8 @@ export interface CallState {
   down: Partial<Record<Degradable, string>>;
   artifacts: Partial<Record<ArtifactKind, number>>;
   failed: Partial<Record<ArtifactKind, string>>;
+  /** The versions that were handed in with the after-call form; null while it is open. */
+  submitted: Readonly<Record<string, number>> | null;
   metadata: Record<string, string>;
   /** PII token → value; only the owning agent's feed fills it. */
   secrets: Record<string, string>;
@@ -85,6 +95,7 @@ export function emptyState(orgId: string, callId: string): CallState {
     slots: {},
     ticks: {},
     alerts: [],
+    whispers: [],
     moods: [],
     dynamics: null,
     nextAction: null,
@@ -95,6 +106,7 @@ export function emptyState(orgId: string, callId: string): CallState {
     down: {},
     artifacts: {},
     failed: {},
+    submitted: null,
     metadata: {},
     secrets: {},
     stale: [],
@@ -203,6 +215,15 @@ function foldView(state: CallState, envelope: EventEnvelope): void {
       break;
     case 'next_action_proposed':
       state.nextAction = event.step_id === '' ? null : event;
+      break;
+    case 'whisper_sent':
+      state.whispers = [...state.whispers, { text: event.text, seq: envelope.seq, at: envelope.at }];
+      break;
+    case 'wrap_up_submitted':
+      state.submitted = event.versions;
+      break;
+    case 'wrap_up_reopened':
+      state.submitted = null;
       break;
     case 'suggestion_offered': {
       const card: Card = {

@@ -22,6 +22,8 @@ export interface Connection {
   lastSeq: Readonly<Record<string, number>>;
   /** Calls of others that are being watched (supervisors); watched again after a reconnect. */
   watching: ReadonlySet<string>;
+  /** Whether the live board is wanted; asked for again after a reconnect. */
+  board: boolean;
   heartbeatMs: number;
   problem: string;
   everOnline: boolean;
@@ -46,6 +48,7 @@ export type Input =
   | { type: 'feedback'; clientId: string; feedback: Feedback }
   | { type: 'watch'; callId: string; afterSeq: number }
   | { type: 'unwatch'; callId: string }
+  | { type: 'board' }
   | { type: 'applied'; callId: string; seq: number }
   | { type: 'gap'; callId: string }
   | { type: 'forget'; callId: string };
@@ -76,6 +79,7 @@ export function newConnection(lastSeq: Record<string, number> = {}): Connection 
     outbox: [],
     lastSeq,
     watching: new Set(),
+    board: false,
     heartbeatMs: 15_000,
     problem: '',
     everOnline: false,
@@ -168,6 +172,10 @@ export function step(before: Connection, input: Input, random: number): { connec
         effects.push({ type: 'send', message: { type: 'unwatch', call_id: input.callId } });
       break;
     }
+    case 'board':
+      connection.board = true;
+      if (connection.phase === 'online') effects.push({ type: 'send', message: { type: 'board', on: true } });
+      break;
     case 'applied':
       connection.lastSeq = { ...connection.lastSeq, [input.callId]: input.seq };
       break;
@@ -176,6 +184,9 @@ export function step(before: Connection, input: Input, random: number): { connec
       break;
     case 'forget':
       connection.lastSeq = omit(connection.lastSeq, input.callId);
+      // The server has a place less to keep up with.
+      if (connection.phase === 'online')
+        effects.push({ type: 'send', message: { type: 'unwatch', call_id: input.callId } });
       break;
   }
   return { connection, effects };
@@ -208,6 +219,7 @@ function receive(connection: Connection, effects: Effect[], text: string): void 
       effects.push({ type: 'set_timer', timer: 'silence', ms: connection.heartbeatMs * MISSED_HEARTBEATS });
       for (const pending of connection.outbox) effects.push({ type: 'send', message: pending });
       for (const callId of connection.watching) watch(connection, effects, callId);
+      if (connection.board) effects.push({ type: 'send', message: { type: 'board', on: true } });
       break;
     case 'ack':
       connection.outbox = acknowledge(connection.outbox, message.client_id);

@@ -9,7 +9,7 @@ export interface Deck {
   seenSeq: number;
 }
 
-export type Hold = 'hover' | 'edit' | 'history';
+export type Hold = 'hover' | 'focus' | 'edit' | 'history';
 
 export const emptyDeck: Deck = { shownId: null, holds: new Set(), seenSeq: 0 };
 
@@ -45,7 +45,7 @@ export function release(deck: Deck, why: Hold, cards: readonly Card[]): Deck {
 export function show(deck: Deck, id: string, cards: readonly Card[]): Deck {
   const own = ownCards(cards);
   const isNewest = own.at(-1)?.offer.suggestion_id === id;
-  const holds = new Set<Hold>([...deck.holds].filter((h) => h === 'hover'));
+  const holds = new Set<Hold>([...deck.holds].filter((h) => h === 'hover' || h === 'focus'));
   if (!isNewest) holds.add('history');
   const seenSeq = isNewest ? (own.at(-1)?.seq ?? deck.seenSeq) : deck.seenSeq;
   return { shownId: id, holds, seenSeq };

@@ -1,5 +1,6 @@
 // The messages of the live feed, subprotocol "pangting.feed.v1". Payload types come from the Python domain (src/gen/types.ts).
 import type { Call, EventEnvelope, TranscriptPartial } from '../gen/types.ts';
+import type { BoardMessage } from './board.ts';
 
 export const FEED_PROTOCOL = 'pangting.feed.v1';
 
@@ -39,12 +40,14 @@ export type CallMessage =
   /** That reply will not be shown: forget its words. */
   | { type: 'reply_dropped'; call_id: string; suggestion_id: string }
   | { type: 'secrets'; call_id: string; values: Record<string, string> }
-  /** This screen is to forget the call: it was given to another agent, or may not be seen any more. */
-  | { type: 'call_released'; call_id: string; reason: 'transferred' | 'out_of_scope' };
+  /** This screen is to forget the call: it was given to another agent, may not be seen any more, or is over and made room. */
+  | { type: 'call_released'; call_id: string; reason: 'transferred' | 'out_of_scope' | 'ended' };
 
 export type ServerMessage =
   | { type: 'welcome'; user: User; server_time: string; heartbeat_s: number }
   | CallMessage
+  /** The live board: whole when ``reset``, else what changed. */
+  | BoardMessage
   | { type: 'ack'; client_id: string }
   | { type: 'heartbeat' }
   /** With ``client_id`` it answers one feedback that cannot be stored; without, it says why the connection will be closed. */
@@ -54,5 +57,6 @@ export type ClientMessage =
   | { type: 'hello'; ticket: string; resume: Record<string, number> }
   | { type: 'watch'; call_id: string; after_seq: number }
   | { type: 'unwatch'; call_id: string }
+  | { type: 'board'; on: boolean }
   | ({ type: 'feedback'; client_id: string } & Feedback)
   | { type: 'pong' };

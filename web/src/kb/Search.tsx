@@ -61,6 +61,10 @@ export function SearchDialog({ onClose, initial = '' }: { onClose: () => void; i
           maxLength={400}
           data-testid="kb-input"
           onInput={(e) => setQuery(e.currentTarget.value)}
+          onKeyDown={(e) => {
+            // A search field takes the first Escape for itself; here one is enough to be back at work.
+            if (e.key === 'Escape') onClose();
+          }}
         />
       </div>
       <div class="results" aria-live="polite" data-testid="kb-results">

@@ -1,6 +1,7 @@
 // Try it: a person's own voice as a call, with the agent's sidebar beside it.
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { connectionState, Desk } from '../agent/Desk.tsx';
+import { connectionState } from '../agent/CallBar.tsx';
+import { Desk } from '../agent/Desk.tsx';
 import { AgentModel } from '../agent/model.ts';
 import { busy } from '../core/line.ts';
 import type { Role } from '../core/linestate.ts';

@@ -33,6 +33,8 @@ export interface Enrolment {
 export interface Labels {
   intents: Record<string, string>;
   categories: Record<string, string>;
+  /** The two levels of the ticket taxonomy, in the bank's order. */
+  category_tree: { id: string; name: string; children: { id: string; name: string }[] }[];
   rubric_items: Record<string, { name: string; description: string; section: string }>;
   rubric_sections: Record<string, string>;
   checklists: { id: string; name: string; intents: string[]; steps: { id: string; name: string; hint: string }[] }[];
@@ -117,6 +119,32 @@ export interface PageCalls {
   setting: string;
   url: string;
 }
+
+export interface Note {
+  user_id: string;
+  name: string;
+  mine: boolean;
+  text: string;
+  updated_at: string;
+}
+
+/** A person's own: only the chords that differ from the defaults. */
+export interface Preferences {
+  keys: Record<string, string>;
+  style: Style;
+}
+export type Style = 'professional' | 'standard' | 'plain';
+export const STYLES: readonly Style[] = ['professional', 'standard', 'plain'];
+
+export type EditableKind = 'summary' | 'ticket';
+export type Draft = Artifact & { base_version: number; updated_at: string };
+export type ArtifactVersion = Artifact & {
+  author: string | null;
+  author_name: string;
+  base_version: number | null;
+  created_at: string;
+  changes: { field: string; before: string; after: string }[];
+};
 
 type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
@@ -227,6 +255,46 @@ export class Api {
   }
   async replay(messageId: string): Promise<void> {
     await this.#request('POST', `/webhooks/messages/${encodeURIComponent(messageId)}/replay`, {});
+  }
+  async notes(id: string): Promise<Note[]> {
+    const { notes } = await this.#json<{ notes: Note[] }>('GET', `/calls/${encodeURIComponent(id)}/notes`);
+    return notes;
+  }
+  /** The caller's own note as it was stored: masked. */
+  writeNote(id: string, text: string): Promise<Note> {
+    return this.#json('PUT', `/calls/${encodeURIComponent(id)}/notes`, { text });
+  }
+  async whisper(id: string, text: string): Promise<void> {
+    await this.#request('POST', `/calls/${encodeURIComponent(id)}/whispers`, { text });
+  }
+  async drafts(id: string): Promise<Draft[]> {
+    const { drafts } = await this.#json<{ drafts: Draft[] }>('GET', `/calls/${encodeURIComponent(id)}/wrap-up`);
+    return drafts;
+  }
+  async saveDraft(id: string, kind: EditableKind, baseVersion: number, body: unknown): Promise<void> {
+    await this.#request('PUT', `/calls/${encodeURIComponent(id)}/wrap-up/${kind}`, { base_version: baseVersion, body });
+  }
+  async submitForm(id: string): Promise<void> {
+    await this.#request('POST', `/calls/${encodeURIComponent(id)}/wrap-up/submit`, {});
+  }
+  async reopenForm(id: string): Promise<void> {
+    await this.#request('POST', `/calls/${encodeURIComponent(id)}/wrap-up/reopen`, {});
+  }
+  async versions(id: string, kind: EditableKind): Promise<ArtifactVersion[]> {
+    const path = `/calls/${encodeURIComponent(id)}/artifacts/${kind}/versions`;
+    return (await this.#json<{ versions: ArtifactVersion[] }>('GET', path)).versions;
+  }
+  preferences(): Promise<Preferences> {
+    return this.#json('GET', '/me/preferences');
+  }
+  savePreferences(preferences: Preferences): Promise<Preferences> {
+    return this.#json('PUT', '/me/preferences', preferences);
+  }
+  async mayEmbed(host: string): Promise<boolean> {
+    return (await this.#json<{ allowed: boolean }>('GET', `/embed${search({ host })}`)).allowed;
+  }
+  hostSignIn(token: string, host: string): Promise<Session> {
+    return this.#json('POST', '/embed/sessions', { token, host });
   }
   recording(id: string): Promise<Recording> {
     return this.#json('GET', `/calls/${encodeURIComponent(id)}/audio`);

@@ -56,6 +56,10 @@ export class Feed {
   unwatch(callId: string): void {
     this.#input({ type: 'unwatch', callId });
   }
+  /** The live board is wanted, from now on and after every reconnect. */
+  board(): void {
+    this.#input({ type: 'board' });
+  }
   applied(callId: string, seq: number): void {
     this.#input({ type: 'applied', callId, seq });
   }

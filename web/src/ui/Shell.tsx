@@ -1,7 +1,7 @@
 // The frame of every signed-in page: a slim top bar, the notice line, the page.
 import type { ComponentChildren } from 'preact';
 import { mayRead } from '../kb/requests.ts';
-import { mayConfigure, mayRerun, type Theme, useApp } from './app.ts';
+import { mayConfigure, mayRerun, maySupervise, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
 import { NoticeBell } from './Notices.tsx';
 
@@ -46,7 +46,7 @@ export function Settings() {
         type="button"
         class="quiet"
         data-testid="language-switch"
-        aria-label={t('settings.language.label')}
+        aria-label={`${t('settings.language')} ${t('settings.language.label')}`}
         lang={app.language.value === 'zh' ? 'en' : 'zh-CN'}
         onClick={() => app.setLanguage(app.language.value === 'zh' ? 'en' : 'zh')}
       >
@@ -81,13 +81,65 @@ export function Mark() {
   );
 }
 
-export function Shell({ children, extra }: { children: ComponentChildren; extra?: ComponentChildren }) {
+/** Where this person may go. */
+function Nav() {
   const app = useApp();
   const t = app.t.value;
   const path = app.path.value;
-  const user = app.session.value?.user;
+  const roles = app.session.value?.user.roles ?? [];
   // Those who can switch it on find it also while it is off.
-  const offered = (app.pageCalls.value?.calls_each ?? 0) > 0 || path === '/try' || mayConfigure(user?.roles ?? []);
+  const offered = (app.pageCalls.value?.calls_each ?? 0) > 0 || path === '/try' || mayConfigure(roles);
+  return (
+    <nav aria-label={t('nav.main')}>
+      <Link to="/agent" current={path === '/agent'}>
+        {t('nav.agent')}
+      </Link>
+      {roles.some((r) => SUPERVISORS.includes(r)) && (
+        <Link to="/overview" current={path === '/overview'}>
+          {t('nav.overview')}
+        </Link>
+      )}
+      {maySupervise(roles) && (
+        <Link to="/board" current={path === '/board'}>
+          {t('nav.board')}
+        </Link>
+      )}
+      <Link to="/calls" current={path.startsWith('/calls')}>
+        {t('nav.calls')}
+      </Link>
+      {mayRerun(roles) && (
+        <Link to="/jobs" current={path === '/jobs'}>
+          {t('nav.jobs')}
+        </Link>
+      )}
+      {mayConfigure(roles) && (
+        <Link to="/webhooks" current={path === '/webhooks'}>
+          {t('nav.webhooks')}
+        </Link>
+      )}
+      {roles.some((r) => r !== 'editor' && r !== 'sys_admin' && r !== 'auditor') && (
+        <Link to="/qa" current={path.startsWith('/qa')}>
+          {t('nav.qa')}
+        </Link>
+      )}
+      {mayRead(roles) && (
+        <Link to="/kb" current={path.startsWith('/kb')}>
+          {t('nav.kb')}
+        </Link>
+      )}
+      {offered && (
+        <Link to="/try" current={path === '/try'}>
+          {t('nav.try')}
+        </Link>
+      )}
+    </nav>
+  );
+}
+
+export function Shell({ children, extra }: { children: ComponentChildren; extra?: ComponentChildren }) {
+  const app = useApp();
+  const t = app.t.value;
+  const user = app.session.value?.user;
   return (
     <>
       <a class="skip" href="#main">
@@ -95,47 +147,10 @@ export function Shell({ children, extra }: { children: ComponentChildren; extra?
       </a>
       <header class="top">
         <Mark />
-        <nav aria-label={t('nav.main')}>
-          <Link to="/agent" current={path === '/agent'}>
-            {t('nav.agent')}
-          </Link>
-          {user?.roles.some((r) => SUPERVISORS.includes(r)) && (
-            <Link to="/overview" current={path === '/overview'}>
-              {t('nav.overview')}
-            </Link>
-          )}
-          <Link to="/calls" current={path.startsWith('/calls')}>
-            {t('nav.calls')}
-          </Link>
-          {mayRerun(user?.roles ?? []) && (
-            <Link to="/jobs" current={path === '/jobs'}>
-              {t('nav.jobs')}
-            </Link>
-          )}
-          {mayConfigure(user?.roles ?? []) && (
-            <Link to="/webhooks" current={path === '/webhooks'}>
-              {t('nav.webhooks')}
-            </Link>
-          )}
-          {user?.roles.some((r) => r !== 'editor' && r !== 'sys_admin' && r !== 'auditor') && (
-            <Link to="/qa" current={path.startsWith('/qa')}>
-              {t('nav.qa')}
-            </Link>
-          )}
-          {mayRead(user?.roles ?? []) && (
-            <Link to="/kb" current={path.startsWith('/kb')}>
-              {t('nav.kb')}
-            </Link>
-          )}
-          {offered && (
-            <Link to="/try" current={path === '/try'}>
-              {t('nav.try')}
-            </Link>
-          )}
-        </nav>
+        {app.framed ? <strong>{t('app.name')}</strong> : <Nav />}
         <span class="grow" />
         {extra}
-        <NoticeBell />
+        {!app.framed && <NoticeBell />}
         <Settings />
         <button
           type="button"

@@ -2,9 +2,10 @@
 import { computed, effect, signal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
+import { type Action, type Keys, ownOnly, withDefaults } from '../core/keys.ts';
 import { conceal } from '../core/text.ts';
 import { type Language, lookup, type Translate, translator } from '../i18n/translate.ts';
-import { Api, ApiError, type Labels, type PageCalls, type Session } from '../net/api.ts';
+import { Api, ApiError, type Labels, type PageCalls, type Preferences, type Session } from '../net/api.ts';
 
 export type Theme = 'auto' | 'light' | 'dark';
 
@@ -15,11 +16,19 @@ const THEME = 'pangting.theme';
 const NO_LABELS: Labels = {
   intents: {},
   categories: {},
+  category_tree: [],
   rubric_items: {},
   rubric_sections: {},
   checklists: [],
   compliance_rules: {},
 };
+
+const DEFAULT_PREFERENCES: Preferences = { keys: {}, style: 'standard' };
+
+/** The way to the host page of an embedded sidebar. */
+export interface HostLink {
+  tell(message: { type: string; [field: string]: unknown }): void;
+}
 
 export interface Host {
   local: Storage;
@@ -41,7 +50,16 @@ export class App {
   readonly labels = signal<Labels>(NO_LABELS);
   /** Whether this person may call from a page; null until the server has said so. */
   readonly pageCalls = signal<PageCalls | null>(null);
+  /** What this person has set for themselves; the defaults until the server has said. */
+  readonly preferences = signal<Preferences>(DEFAULT_PREFERENCES);
+  readonly keys = computed<Keys>(() => withDefaults(this.preferences.value.keys));
+  /** An action a host page asks for (a chord pressed there); whoever does it sets it back to null. */
+  readonly asked = signal<Action | null>(null);
+  /** The page around this frame, if it is one that may embed the sidebar. */
+  readonly host = signal<HostLink | null>(null);
   readonly t = computed<Translate>(() => translator(this.language.value));
+  /** This is the sidebar in a frame of a host page: it stays the sidebar, whatever happens to the session. */
+  readonly framed: boolean;
   readonly api: Api;
   readonly #host: Host;
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -55,6 +73,7 @@ export class App {
     this.theme.value = theme === 'light' || theme === 'dark' ? theme : 'auto';
     this.path.value = host.location.pathname;
     this.query.value = host.location.search;
+    this.framed = host.location.pathname === '/embed';
     this.api = new Api(
       (input, init) => fetch(input, init),
       () => this.session.value?.token ?? null,
@@ -63,6 +82,10 @@ export class App {
     effect(() => {
       if (this.session.value === null) this.pageCalls.value = null;
       else void this.readPageCalls().catch(() => undefined);
+    });
+    effect(() => {
+      if (this.session.value === null) this.preferences.value = DEFAULT_PREFERENCES;
+      else void this.#loadPreferences();
     });
     effect(() => {
       const key = this.language.value;
@@ -96,6 +119,7 @@ export class App {
   }
 
   go(path: string, replace = false): void {
+    if (this.framed) return;
     if (replace) this.#host.history.replaceState(null, '', path);
     else if (path !== this.#host.location.pathname + this.#host.location.search)
       this.#host.history.pushState(null, '', path);
@@ -114,6 +138,9 @@ export class App {
   }
   recall(key: string): string | null {
     return this.#host.session.getItem(`pangting.${key}`);
+  }
+  forget(key: string): void {
+    this.#host.session.removeItem(`pangting.${key}`);
   }
 
   say(text: string): void {
@@ -153,10 +180,33 @@ export class App {
     return conceal(text, secrets);
   }
 
+  /** Takes effect at once; tells the person when the server could not keep it. */
+  async prefer(change: Partial<Preferences>): Promise<void> {
+    this.preferences.value = { ...this.preferences.value, ...change };
+    try {
+      await this.api.savePreferences(this.preferences.value);
+    } catch (error) {
+      this.say(this.describe(error));
+    }
+  }
+  setKeys(keys: Keys): Promise<void> {
+    return this.prefer({ keys: ownOnly(keys) });
+  }
+
   async readPageCalls(): Promise<PageCalls> {
     const found = await this.api.microphone();
     this.pageCalls.value = found;
     return found;
+  }
+
+  async #loadPreferences(): Promise<void> {
+    const session = this.session.value;
+    try {
+      const found = await this.api.preferences();
+      if (this.session.value === session) this.preferences.value = { ...DEFAULT_PREFERENCES, ...found };
+    } catch {
+      // The defaults work, and the next sign-in asks again.
+    }
   }
 
   async #loadLabels(language: Language): Promise<void> {
@@ -226,6 +276,11 @@ export function mayRerun(roles: readonly string[]): boolean {
 /** Those who run the server. */
 export function mayConfigure(roles: readonly string[]): boolean {
   return roles.includes('sys_admin') || roles.includes('ops_admin');
+}
+
+/** Those who see the calls of others while they run. */
+export function maySupervise(roles: readonly string[]): boolean {
+  return roles.some((role) => ['team_lead', 'inspector', 'qa_lead', 'ops_admin'].includes(role));
 }
 
 /** Where a person starts: those who take calls at the sidebar, everybody else at the list. */
