@@ -405,7 +405,7 @@ webhook_messages = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("error", sa.String, nullable=False),
     sa.Index(None, "state", "next_at"),
-    sa.Index(None, "org_id", "subscription_id", "created_at", "message_id"),
+    sa.Index("ix_webhook_messages_of_a_subscription", "org_id", "subscription_id", "created_at", "message_id"),
 )
 
 webhook_attempts = sa.Table(

@@ -227,3 +227,9 @@ def test_a_cipher_notices_every_change_and_every_wrong_place() -> None:
     for wrong in (b"", b"short", sealed):
         with pytest.raises(EngineError):
             cipher.open(wrong, b"row 2")
+
+
+def test_no_name_is_longer_than_postgresql_takes():
+    names = [index.name for table in t.metadata.tables.values() for index in table.indexes]
+    names += [constraint.name for table in t.metadata.tables.values() for constraint in table.constraints]
+    assert [name for name in names if name and len(str(name)) > 63] == []

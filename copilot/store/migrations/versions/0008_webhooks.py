@@ -52,7 +52,7 @@ def upgrade() -> None:
     with op.batch_alter_table("webhook_messages", schema=None) as batch_op:
         batch_op.create_index("ix_webhook_messages_state_next_at", ["state", "next_at"])
         batch_op.create_index(
-            "ix_webhook_messages_org_id_subscription_id_created_at_message_id", ["org_id", "subscription_id", "created_at", "message_id"]
+            "ix_webhook_messages_of_a_subscription", ["org_id", "subscription_id", "created_at", "message_id"]
         )
     op.create_table(
         "webhook_attempts",
