@@ -12,6 +12,7 @@ import typer
 from copilot.cli.evaluations import evaluation_lines, gap_lines, reindex_lines, tuning_lines
 from copilot.cli.inputs import Language, existing
 from copilot.cli.kb_import import carry_out, import_
+from copilot.cli.mining import mine
 from copilot.cli.output import Json, print_json, settings_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many arti
 
 
 app.command("import")(import_)
+app.command("mine")(mine)
 app.command("carry-out", hidden=True)(carry_out)
 
 

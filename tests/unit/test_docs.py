@@ -223,6 +223,7 @@ def examples(section: str) -> list[Any]:
         ("transcribe", ["transcribe"]),
         ("kb import", ["kb-import"]),
         ("kb reindex", ["kb-reindex"]),
+        ("kb mine", ["kb-mine"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
         ("kb gaps", ["kb-gaps"]),
