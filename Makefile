@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 export PYANNOTE_METRICS_ENABLED := 0
 export HF_HUB_OFFLINE := 1
 
-.PHONY: screenshot help setup setup-dev demo test test-llm test-all test-fast check fuzz bench capacity overload kb-scale soak web lock hooks clean
+.PHONY: screenshot help setup setup-dev demo test test-llm test-all test-fast check fuzz bench capacity overload kb-scale soak web lock hooks clean test-diarization
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda
 
 test-llm: setup-dev ## Replies and summaries by a real language model on this machine: streamed, killed, frozen (fetches 0.5 GB once)
 	@$(PY) -m pytest -q -m llm --timeout 1800
+
+test-diarization: ## Who spoke when, on a real recording, in an environment of its own (2 to 7 GB, built once)
+	@deploy/dev/diarization.sh
 
 fuzz: setup-dev ## Coverage-guided fuzzing of every telephony parser, a minute each (FUZZ_SECONDS=; PARSERS="raw twilio")
 	@deploy/dev/fuzz.sh $(PARSERS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from copilot.assembly.engines import default_models, model_hub
 from copilot.assembly.import_process import carry_out_import
+from copilot.assembly.recording_import import open_import, recordings_of
 from copilot.assembly.server import build_server
 from copilot.assembly.tools import batch_transcriber, open_knowledge, open_people, postcall_desk
 from copilot.assembly.worker import build_worker
@@ -18,7 +19,9 @@ __all__ = [
     "carry_out_import",
     "default_models",
     "model_hub",
+    "open_import",
     "open_knowledge",
     "open_people",
     "postcall_desk",
+    "recordings_of",
 ]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kb.moods import MoodReader
     from kb.reranking import Reranker
     from kb.service import KnowledgeBase
+    from postcall.diarize.speakers import Diarizer
     from streaming.asr.lexicon import Lexicon
     from streaming.asr.schedule import ScheduleConfig
     from streaming.asr.utterance import Finish
@@ -40,6 +41,13 @@ if TYPE_CHECKING:
 VAD_MODEL = "silero-vad"
 _GPU_CHANNELS = 512
 """A ceiling per GPU where asr.max_channels is 0: far above what one carries, so that the measured load decides."""
+
+
+def open_diarizer() -> Diarizer:
+    """Tells speakers of one channel apart. Raises ConfigError when the extra, or its weights, are not installed."""
+    from postcall.diarize.pyannote_engine import PyannoteDiarizer
+
+    return PyannoteDiarizer()
 
 
 def one_core_each() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -119,28 +119,33 @@ class InterruptedCalls:
     ) -> tuple[list[UtteranceFinal], dict[str, str]]:
         masker = self.masker(history.started.language)
         masker.resume(self.store.calls.vault(org_id, call_id), history.last_words())
-        events: list[UtteranceFinal] = []
-        secrets: dict[str, str] = {}
-        for final in finals:
-            masked, fresh = masker.final(final)
-            secrets |= fresh
-            events.append(
-                UtteranceFinal(
-                    utterance_id=masked.utterance_id,
-                    channel=masked.channel,
-                    start_ms=masked.start_ms,
-                    end_ms=masked.end_ms,
-                    language=masked.language,
-                    confidence=masked.confidence,
-                    text=masked.text,
-                    words=masked.words,
-                    corrections=masked.corrections,
-                    source="recording",
-                )
+        return mask_finals(masker, finals)
+
+
+def mask_finals(masker: Masker, finals: Iterable[TranscriptFinal]) -> tuple[list[UtteranceFinal], dict[str, str]]:
+    """(events, token → value) of what a recording says, in order; what a later line explains is masked in the earlier one too."""
+    events: list[UtteranceFinal] = []
+    secrets: dict[str, str] = {}
+    for final in finals:
+        masked, fresh = masker.final(final)
+        secrets |= fresh
+        events.append(
+            UtteranceFinal(
+                utterance_id=masked.utterance_id,
+                channel=masked.channel,
+                start_ms=masked.start_ms,
+                end_ms=masked.end_ms,
+                language=masked.language,
+                confidence=masked.confidence,
+                text=masked.text,
+                words=masked.words,
+                corrections=masked.corrections,
+                source="recording",
             )
-            late = {anew.final.utterance_id: anew.final for anew in masker.take_rewritten()}
-            events = [_restated(event, late[event.utterance_id]) if event.utterance_id in late else event for event in events]
-        return events, secrets
+        )
+        late = {anew.final.utterance_id: anew.final for anew in masker.take_rewritten()}
+        events = [_restated(event, late[event.utterance_id]) if event.utterance_id in late else event for event in events]
+    return events, secrets
 
 
 def _restated(event: UtteranceFinal, final: TranscriptFinal) -> UtteranceFinal:
