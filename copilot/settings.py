@@ -192,6 +192,13 @@ class LlmSettings(_Section):
     )
 
 
+class ToolsSettings(_Section):
+    file: Path | None = Field(None, description="Tool file: views, questions and HTTP look-ups for agents; none: no tools.")
+    database_url: str = Field("", description="Database of the views, read-only: sqlite:///path or postgresql+psycopg://…")
+    most_rows: int = Field(50, ge=1, le=500, description="Most rows of an answer.")
+    timeout_s: float = Field(3.0, gt=0, le=30, description="Longest time a question may take in the database.")
+
+
 class ModelsSettings(_Section):
     dir: Path | None = Field(None, description="Content-addressed model files (default: <data_dir>/models).")
     local: Path | None = Field(None, description="A directory to take model files from first.")
@@ -225,6 +232,7 @@ class Settings(BaseSettings):
     asr: AsrSettings = Field(default_factory=AsrSettings)
     embed: EmbedSettings = Field(default_factory=EmbedSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
+    tools: ToolsSettings = Field(default_factory=ToolsSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -15,11 +15,15 @@ from copilot.domain.artifacts import Statement, Summary, Turn
 from copilot.domain.errors import EngineError
 from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.llm import TextModel
+from copilot.llm.attribution import support
 from copilot.llm.grounding import unsupported_numbers
 from postcall.polarity import due, polarity
+from copilot.llm.guard import FORBIDDEN
 from postcall.turns import Transcript
 
 _log = logging.getLogger(__name__)
+_LEAST_SUPPORT = 0.25
+"""Share of a statement's words that its utterances must say: a summary is put in other words, an invention in altogether others."""
 _PARTS = ("problems", "actions", "commitments", "follow_ups")
 _MOST = 8
 MOST_CHARACTERS = 8000
@@ -102,6 +106,8 @@ def _checked(raw: dict[str, Any], part: str, said: Mapping[UtteranceId, Turn], l
     if any(name not in said for name in names):
         raise EngineError("The model's summary cites utterances that are not in the call; the extractive summary is used.")
     sources = [said[name].text for name in names]
+    if support(text, sources) < _LEAST_SUPPORT or any(found.search(text) for found in FORBIDDEN):
+        raise EngineError("The model's summary says what its utterances do not say; the extractive summary is used.")
     if unsupported_numbers(text, sources):
         raise EngineError("The model's summary has a number that its utterances do not say; the extractive summary is used.")
     told = polarity(text, language)
@@ -116,6 +122,8 @@ def _checked(raw: dict[str, Any], part: str, said: Mapping[UtteranceId, Turn], l
 
 
 def _check_overall(text: str, sources: Sequence[str]) -> None:
+    if any(found.search(text) for found in FORBIDDEN):
+        raise EngineError("The overall text of the model's summary has a forbidden wording; the extractive summary is used.")
     if unsupported_numbers(text, sources):
         raise EngineError(
             "The overall text of the model's summary has a number that nothing it cites says; the extractive summary is used."

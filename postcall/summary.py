@@ -8,13 +8,15 @@ numbers are not in its utterances is left out, whoever wrote it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from copilot.domain.artifacts import Statement, Summary, Turn
 from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.llm import TextModel
 from copilot.llm.grounding import numbers_in, unsupported_numbers
+from copilot.llm.instructions import sentences as fragments
+from copilot.llm.instructions import without_instructions
 from postcall.cues import CUES, Cues
 from postcall.generated import generate
 from postcall.needs import content_length
@@ -31,6 +33,11 @@ _MOST = 8
 _MOST_CHARACTERS = 120
 _BACKCHANNEL = 5
 _SAME_SHARE = 0.6
+_ABUSE = re.compile(
+    r"白痴|傻[逼子瓜叉]|蠢货|笨蛋|废物|混蛋|王八|妈的|他妈|去死|滚(?:蛋|开|吧)|神经病|有病吧"
+    r"|\b(?:idiots?|stupid|moron|fuck\w*|bastard|bitch|shit|damn you)\b",
+    re.IGNORECASE,
+)
 CONFIDENCE_FLOOR = 0.5
 """Utterances recognised with less are left out: a summary must not repeat what was probably not said."""
 
@@ -40,10 +47,22 @@ def summarise(transcript: Transcript, intents: Sequence[FoundIntent], packs: Pac
 
     ``method`` tells which it is; an extractive summary that names a ``model`` is one whose generated text was refused or did not come.
     """
+    transcript = replace(transcript, turns=tuple(_about_the_bank(transcript.turns)))
     extracted = extract(transcript, intents, packs)
     if model is None or not transcript.turns:
         return extracted
     return generate(transcript, extracted, model)
+
+
+def _about_the_bank(turns: Sequence[Turn]) -> Iterator[Turn]:
+    """The turns without what a customer says to a machine, or says only to insult; a turn of nothing else is left out."""
+    for turn in turns:
+        if turn.channel == "agent":
+            yield turn
+            continue
+        text = "".join(sentence for sentence in fragments(without_instructions(turn.text)) if not _ABUSE.search(sentence))
+        if text.strip():
+            yield replace(turn, text=text)
 
 
 def extract(transcript: Transcript, intents: Sequence[FoundIntent], packs: Packs) -> Summary:

@@ -30,6 +30,7 @@ from copilot.api import (
     quality,
     suggestions,
     telephony,
+    tools,
     webhooks,
     wrapup,
 )
@@ -105,6 +106,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(auth.router(context))
     api.include_router(calls.router(context))
     api.include_router(suggestions.router(context))
+    api.include_router(tools.router(context))
     api.include_router(wrapup.router(context))
     api.include_router(preferences.router(context))
     api.include_router(embed.router(context))

@@ -33,6 +33,7 @@ from copilot.store.suggestions import SqlSuggestions
 from copilot.store.webhooks import SqlWebhooks
 from copilot.store.wrapup import SqlWrapUp
 from copilot.telemetry.metrics import Metrics
+from copilot.tools.desk import ToolDesk
 
 Json = dict[str, Any]
 
@@ -148,6 +149,7 @@ class ApiContext:
     calls: SqlCalls
     suggestions: SqlSuggestions
     board: SqlBoard
+    tools: ToolDesk
     notes: SqlNotes
     wrap_up: SqlWrapUp
     preferences: SqlPreferences

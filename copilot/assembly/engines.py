@@ -14,9 +14,10 @@ from copilot.domain.ids import OrgId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from copilot.domain.knowledge import Article, BankTerm
+    from copilot.domain.people import AuditEntry
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.domain.ports.bus import Bus
     from copilot.domain.ports.knowledge import Embedder
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from copilot.modelhub.hub import ModelHub
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
+    from copilot.tools.desk import ToolDesk
     from kb.embeddings import RememberingEmbedder
     from kb.intents import ExemplarIntents
     from kb.moods import MoodReader
@@ -259,6 +261,30 @@ def open_reply_writer(settings: Settings) -> ReplyWriter | None:
     from copilot.llm.client import open_reply_writer as open_
 
     return open_(_llm_config(settings))
+
+
+def open_tools(settings: Settings, audit: Callable[[AuditEntry], None]) -> ToolDesk:
+    """The question desk of this node. Raises ConfigError or InvalidInput for a tool file that cannot be used."""
+    from copilot.tools.database import ViewsDatabase
+    from copilot.tools.desk import ToolDesk
+    from copilot.tools.files import ToolSet, parse_tools
+
+    tools = settings.tools
+    database = ViewsDatabase(tools.database_url, tools.timeout_s) if tools.database_url else None
+    declared = ToolSet()
+    if tools.file is not None:
+        if not tools.file.is_file():
+            raise ConfigError(f"The tool file {tools.file} does not exist; set tools.file to another one or leave it out.")
+        dialect = database.dialect if database is not None else "sqlite"
+        declared = parse_tools(tools.file.read_text(encoding="utf-8"), dialect=dialect, most_rows=tools.most_rows)
+    return ToolDesk(
+        tools=declared,
+        database=database,
+        clock=system_clock(),
+        audit=audit,
+        model=open_text_model(settings),
+        most_rows=tools.most_rows,
+    )
 
 
 def open_text_model(settings: Settings) -> TextModel | None:

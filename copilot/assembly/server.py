@@ -120,6 +120,7 @@ class Server:
         self.store: Store = await asyncio.to_thread(engines.open_store, settings, on_committed=observer.committed)
         stack.callback(self.store.close)
         self.media = engines.open_media(settings)
+        self.tools = await asyncio.to_thread(engines.open_tools, settings, self.store.audit.record)
         # Models load while the rest comes up; both take a second or two of one core.
         recognizer_task = asyncio.create_task(asyncio.to_thread(self._load_recognizer))
         self.embedder = await asyncio.to_thread(engines.open_embedder, settings)
@@ -386,6 +387,7 @@ class Server:
             calls=self.store.calls,
             suggestions=self.store.suggestions,
             board=self.store.board,
+            tools=self.tools,
             notes=self.store.notes,
             wrap_up=self.store.wrap_up,
             preferences=self.store.preferences,

@@ -12,7 +12,8 @@ from copilot.domain.knowledge import Citation, Hit
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import CitedSentence, Stage, SuggestionOption
 from copilot.live.guard import Offer
-from copilot.llm.instructions import is_instruction, without_instructions
+from copilot.llm.guard import fit_to_quote, fit_to_say
+from copilot.llm.instructions import is_instruction, sentences, without_instructions
 
 VERBATIM_CONFIDENCE = 0.75
 """From here on an approved answer is taken to fit and no model is asked."""
@@ -28,7 +29,7 @@ def citation(hit: Hit) -> Citation:
         passage_id=passage.passage_id,
         title=article.title,
         section=passage.section,
-        quote=without_instructions(passage.text)[:_QUOTE_CHARS],
+        quote=(passage.text if article.answer else _quotable(passage.text))[:_QUOTE_CHARS],
         start=passage.start,
         end=passage.end,
         valid_from=article.valid_from,
@@ -38,12 +39,20 @@ def citation(hit: Hit) -> Citation:
 
 def answer_text(hit: Hit) -> str:
     """What the agent may say: the approved answer word for word, else the passage found, without orders to machines."""
-    return hit.article.answer or without_instructions(hit.passage.text)
+    return hit.article.answer or _quotable(hit.passage.text)
+
+
+def _quotable(text: str) -> str:
+    """A passage without orders to machines, and without sentences that nobody may say."""
+    return "".join(sentence for sentence in sentences(without_instructions(text)) if fit_to_quote(sentence)).strip()
 
 
 def presentable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """The hits without those whose text gives orders to a machine: an approved answer with one, or a passage of nothing else."""
-    return tuple(hit for hit in hits if not is_instruction(hit.article.answer) and answer_text(hit))
+    """The hits without those whose text gives orders to a machine: an approved answer with one, or a passage of nothing else.
+
+    An answer that passed the bank's gates is not judged for its wording, but addresses and people's numbers in it are.
+    """
+    return tuple(hit for hit in hits if answer_text(hit) and not is_instruction(hit.article.answer) and fit_to_say(hit.article.answer))
 
 
 def fits_verbatim(hit: Hit) -> bool:

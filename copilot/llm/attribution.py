@@ -135,6 +135,14 @@ def is_courtesy(text: str) -> bool:
     return not re.search(r"\w", left)
 
 
+def support(text: str, sources: Sequence[str]) -> float:
+    """How much of a text's meaning the sources hold together, 0 to 1; 1 for a text without any."""
+    said = meaning(text)
+    if not said.pieces:
+        return 1.0
+    return _share(said, frozenset[str]().union(*(meaning(source).pieces for source in sources)))
+
+
 class Sources:
     """The sources of one reply, read once."""
 

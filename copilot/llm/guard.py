@@ -26,6 +26,8 @@ _ADDRESS = re.compile(
     r"https?:|www\.|\b[\w-]+\.(?:com|cn|net|org|top|xyz|info|io|cc|vip)\b|点(?:com|cn|net)|微信|QQ群?|telegram|whatsapp", re.IGNORECASE
 )
 
+_LINK = re.compile(r"https?:|www\.|微信号|加(?:一下|我)?.{0,2}微信\s*[a-z0-9_]", re.IGNORECASE)
+
 FORBIDDEN: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -65,6 +67,20 @@ _MESSAGES = {
     "claim": "The model's reply claims that something was done and is not shown; the approved answer stands.",
     "too_long": "The model's reply was too long and is not shown; the approved answer stands.",
 }
+
+
+def fit_to_quote(text: str) -> bool:
+    """Whether a passage that nobody approved as an answer may be put before an agent: nothing forbidden, no address, nobody's data."""
+    return not (any(pattern.search(text) for pattern in FORBIDDEN) or _ADDRESS.search(text) or _numbers_of_people(text))
+
+
+def fit_to_say(answer: str) -> bool:
+    """Whether an approved answer has no link and no number of a person in it."""
+    return not (_LINK.search(answer) or _numbers_of_people(answer))
+
+
+def _numbers_of_people(text: str) -> bool:
+    return any(any(character.isdigit() for character in text[span.start : span.end]) for span in find_pii(text))
 
 
 def refused(reason: str) -> Refused:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 
 _RULES_ZH = r"(?:指令|指示|规则|提示词?|设定|要求|限制|约束|命令|上下文|角色|准则|守则|安全策略)"
-_RULES_EN = (
-    r"(?:instructions?|rules?|prompts?|guidelines?|directions?|context|constraints?|polic(?:y|ies)|filters?|safeguards?|guardrails?)"
-)
+_RULES_EN = r"(?:instructions?|rules?|prompts?|guidelines?|directions?|context|constraints?|polic(?:y|ies)|safeguards?|guardrails?)"
 _MACHINE_ZH = r"(?:AI|人工智能|大?(?:语言)?模型|机器人|(?:智能|语音|坐席|小)?助手|副驾|智能客服|系统|程序|copilot|assistant|agent)"
 _MACHINE_EN = r"(?:ai|llm|language model|model|assistant|copilot|chat ?bot|bot|system|agent[- ]assist)"
-_OUTPUT_ZH = r"(?:回复|回答|答复|输出|建议|小结|总结|摘要|工单|备注|记录|评分|质检分?|得分|提示|话术|翻译|译文)"
+_OUTPUT_ZH = r"(?:回复|回答|答复|答案|输出|建议|小结|总结|摘要|工单|备注|评分|质检分?|得分|话术|翻译|译文)"
 _OUTPUT_EN = r"(?:repl(?:y|ies)|answers?|responses?|outputs?|suggestions?|summar(?:y|ies)|tickets?|notes?|(?:score(?:card)?|translation)s?)"
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -32,7 +30,8 @@ _PATTERNS = tuple(
         rf"(?:模式|{_MACHINE_ZH}|角色|开发者|管理员|朋友|黑客|专家)",
         r"(?:开发者|调试|越狱|管理员|上帝|无限制|自由)模式",
         r"(?:开始|开启|重置|重新开始)(?:新|一个新)?的?(?:对话|会话|角色)",
-        r"\byou(?:'re| are) (?:now|no longer|not)\b|\b(?:act|behave|respond) as\b|\bpretend (?:to be|you|that)\b|\brole[- ]?play\b",
+        r"\byou(?:'re| are) (?:now|no longer)\b|\byou(?:'re| are) not (?:an?|the) ",
+        r"\b(?:act|behave|respond) as\b|\bpretend (?:to be|you|that)\b|\brole[- ]?play\b",
         r"\b(?:developer|debug|admin|god|unrestricted|jailbreak|dan) mode\b|\bjailbreak\b|\bnew (?:conversation|chat|session)\b",
         # spoken to
         rf"(?:^|[，。！？；：、,.!?;:\s【「\"])(?:{_MACHINE_ZH})(?:请|，|,|：|:|你|听|注意|把|给|必须|应当|应该|需要|须|要)",
@@ -43,9 +42,9 @@ _PATTERNS = tuple(
         r"\bsystem (?:message|note|notice|prompt|override|instruction)s?\b|系统提示词|\bprompt injection\b",
         # what to put out
         rf"(?:在|把|将|往|给).{{0,8}}{_OUTPUT_ZH}.{{0,6}}"
-        r"(?:里|中|内|末尾|最后|结尾|开头|前面|后面|加上?|写[上成进入]|改[成为]|填|设[为成]|标[为成]|打[成到]?|附上|插入)",
+        r"(?:里|中|内|末尾|最后|结尾|开头|前面|后面|加上?|写[上成进入]|改[成为]|填|设[为成]|标[为成]|打[成到]?|附上|插入|追加)",
         rf"{_OUTPUT_ZH}(?:里|中|内|时)?(?:一律|统一|必须|只能|只(?:许|准|要)|都要?|应当?|请|须|务必|末尾|最后|结尾)",
-        r"(?:输出|回复|回答|念出?|复述|打印|显示|写出|重复|照[着抄]).{0,4}(?:以下|下面|如下|下列|这[句段]|暗号|口令|[「“\"'『])",
+        r"(?:输出|回复|回答|念出?|复述|打印|写出|重复|照[着抄]).{0,4}(?:以下|下面|如下|下列|这[句段]|暗号|口令|[「“\"'『])",
         r"(?:只能|必须|一律|都)(?:这[么样])?(?:回答?|答复?|说|输出|回复)",
         r"(?:请|让|叫|告诉|提示|提醒|通知|建议)坐席.{0,14}(?:说|念|承诺|可以|告诉|照办|照做|按|办理|不[用必要]|无需|不要|给)",
         rf"(?:照着?|原样|逐字).{{0,6}}(?:写|念|抄|填|记).{{0,6}}(?:到|进|在)?.{{0,3}}{_OUTPUT_ZH}",
@@ -54,10 +53,14 @@ _PATTERNS = tuple(
         r"\b(?:add|append|include|insert|put|write|place|set|mark|change|record)\b.{0,50}"
         rf"\b(?:in|into|to|at the end of|as)\b.{{0,16}}\b{_OUTPUT_EN}\b",
         rf"\b(?:your|every|each|all|the) {_OUTPUT_EN}\b.{{0,12}}\b(?:must|should|shall|has to|have to|always)\b",
-        r"\b(?:tell|instruct|advise|let|have|make) the (?:agent|representative|operator)\b",
+        r"\b(?:tell|instruct|advise|let|have|make) the (?:agent|representative|operator) (?:to|that|it|he|she|they|about)\b",
         # what machines are made to do
         r"(?:执行|运行|调用|触发|发起).{0,10}(?:SQL|查询语句|接口|工具|函数|命令|脚本|API|转账|delete|drop|select)",
         r"\b(?:run|execute|call|invoke|trigger)\b.{0,16}\b(?:sql|query|tool|function|command|script|api|endpoint|transfer)\b",
+        # a new beginning, or a claim to stand above the rest
+        r"新(?:的)?任务|(?:文档|资料|正文|上下文)(?:到此)?结束|(?:本|该|此)[段条文].{0,6}(?:优先|最高)|优先级(?:最高|高于)|隐藏(?:文字|内容|指令)",
+        r"\bnew task\b|\bend of (?:the )?(?:document|context|input|data|text)\b|\b(?:highest|top) priority\b",
+        r"\bbase ?64\b|解码|\bdecode\b|\"(?:role|content|system)\"\s*:|\{\{|!\[[^\]]*\]\(",
         # marks that only machines read
         r"<\|[^|>]{1,40}\|>|\[/?INST\]|</?(?:system|data|instructions?|prompt|user|assistant|tool)\b[^>]*>|<!--|#{2,}\s*(?:system|instruction|指令|系统)",
         r"\b(?:begin|end) (?:of )?(?:prompt|instructions?|system|hidden)\b|[\u200b-\u200f\u202a-\u202e\u2060-\u2064]",
@@ -90,13 +93,14 @@ def without_instructions(text: str) -> str:
 
     In a text that has one, the sentences after it up to the next blank line go too: an order is followed by what it orders.
     """
-    if not is_instruction(text):
+    orders = [match.span() for pattern in _PATTERNS for match in pattern.finditer(text)]
+    if not orders:
         return text
-    kept, ordered = [], False
+    kept, ordered, at = [], False, 0
     for sentence in sentences(text):
-        ordered = ordered and "\n\n" not in sentence
-        if is_instruction(sentence):
-            ordered = True
-        elif not ordered:
+        # A mark may stand over the end of a sentence, so that neither half has it.
+        ordered = (ordered and "\n\n" not in sentence) or any(start < at + len(sentence) and end > at for start, end in orders)
+        if not ordered:
             kept.append(sentence)
+        at += len(sentence)
     return "".join(kept).strip()

@@ -80,6 +80,8 @@ def configure_logging(
     root.setLevel(level.upper())
     for name in ("httpx", "httpcore", "websockets", "alembic"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # Its warnings quote what was parsed, and that is what somebody typed.
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
