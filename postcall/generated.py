@@ -17,8 +17,8 @@ from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.llm import TextModel
 from copilot.llm.attribution import support
 from copilot.llm.grounding import unsupported_numbers
-from postcall.polarity import due, polarity
 from copilot.llm.guard import FORBIDDEN
+from postcall.polarity import due, polarity
 from postcall.turns import Transcript
 
 _log = logging.getLogger(__name__)
