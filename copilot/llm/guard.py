@@ -37,7 +37,8 @@ FORBIDDEN: tuple[re.Pattern[str], ...] = tuple(
         r"(?:追回|退回|找回|批|通过|下款|放款|成功)",
         r"(?:肯定|绝对|一定)(?:没|不会有?)(?:有)?(?:问题|事)|包在我身上|走.{0,2}后门|特殊关系",
         r"安全账户|(?:告诉我|提供|说一下|发给我|报一下|念一下).{0,6}(?:密码|验证码|CVV|安全码)",
-        r"(?<!not )\bguaranteed? (?:return|profit|approval|principal|capital|interest)|\b(?:zero|no) risk\b|risk[- ]free",
+        r"(?<!not )\bguaranteed? (?:return|profit|approval|principal|capital|interest)"
+        r"|\b(?:returns?|principal|capital|profits?|approval) (?:is|are) (?:fully )?guaranteed|\b(?:zero|no) risk\b|risk[- ]free",
         r"\b(?:definitely|certainly|surely|guaranteed?|promise)\b.{0,30}"
         r"\b(?:recover|approved?|refund(?:ed)?|get (?:it|your money) back|work)",
         r"\b(?:tell|give|send|read) me your .{0,20}(?:password|pin|cvv|one[- ]time|verification code)|\bsafe account\b",
@@ -53,7 +54,8 @@ _DONE_EN = (
 _CLAIMS = re.compile(
     r"(?<!如)(?<!若)(?<!是否)已经?(?:成功)?(?:为|帮|给|替|将|把)(?:您|你|客户)?"
     rf"|(?<!如)(?<!若)(?<!是否)(?:已经?|已成功)(?:全部|完全)?(?:{_DONE_ZH})"
-    rf"|\b(?:i|we)(?: have|'ve) (?:\w+ ){{0,2}}(?:{_DONE_EN})\b|\b(?:has|have) (?:now |already |just )?been (?:\w+ )?(?:{_DONE_EN})\b",
+    rf"|\b(?:i|we)(?: have|'ve) (?:\w+ ){{0,2}}(?:{_DONE_EN})\b|\b(?:has|have) (?:now |already |just )?been (?:\w+ )?(?:{_DONE_EN})\b"
+    rf"|\b(?:your|my|the|this|that) (?:\w+ ){{1,3}}(?:is|are) (?:now |already )?(?:{_DONE_EN})\b",
     re.IGNORECASE,
 )
 """A reply answers; whether something was done is not for a model to say, unless the source says just that."""

@@ -54,6 +54,7 @@ _PATTERNS = tuple(
         rf"\b(?:in|into|to|at the end of|as)\b.{{0,16}}\b{_OUTPUT_EN}\b",
         rf"\b(?:your|every|each|all|the) {_OUTPUT_EN}\b.{{0,12}}\b(?:must|should|shall|has to|have to|always)\b",
         r"\b(?:tell|instruct|advise|let|have|make) the (?:agent|representative|operator) (?:to|that|it|he|she|they|about)\b",
+        r"\b(?:you|it) (?:must|should|shall|have to|has to|need to) (?:only |always )?(?:say|answer|reply|tell|write|state|respond)\b",
         # what machines are made to do
         r"(?:执行|运行|调用|触发|发起).{0,10}(?:SQL|查询语句|接口|工具|函数|命令|脚本|API|转账|delete|drop|select)",
         r"\b(?:run|execute|call|invoke|trigger)\b.{0,16}\b(?:sql|query|tool|function|command|script|api|endpoint|transfer)\b",
