@@ -304,6 +304,7 @@ class Server:
             reply_writer=self.reply_writer,
             reply_always=self.settings.llm.replies == "always",
             forbidden=organisation.forbidden,
+            style_of=partial(self.store.preferences.style, organisation.org_id),
             reply_timeout_s=self.settings.llm.timeout_s,
             in_force=organisation.articles.in_force,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -11,9 +12,9 @@ import structlog
 
 from copilot.domain.errors import Conflict, CopilotError, EngineError, Refused
 from copilot.domain.events import CallEvent, ReplyRefused
-from copilot.domain.ids import CallId
+from copilot.domain.ids import CallId, UserId
 from copilot.domain.ports.llm import ReplyPiece, ReplyRequest, ReplyWriter
-from copilot.domain.suggestions import Stage
+from copilot.domain.suggestions import ReplyStyle, Stage
 from copilot.live.services import LiveServices
 from copilot.live.session import ReplyWritten, WriteReply
 
@@ -30,7 +31,8 @@ class TellState(Protocol):
 class Replies:
     """The replies that are being written for one call; one at a time, since a newer card supersedes the older one's reply.
 
-    ``written(reply, since)`` takes a finished reply, False if it comes too late; ``append`` stores events; ``ring`` reaches the screens.
+    ``written(reply, since)`` takes a finished reply, False if it comes too late; ``append`` stores events; ``ring`` reaches the screens;
+    ``agent``: whose call it is at the moment.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Replies:
         append: Callable[[Sequence[CallEvent]], Awaitable[None]],
         ring: Callable[[dict[str, Any]], None],
         state: TellState,
+        agent: Callable[[], UserId | None] = lambda: None,
     ) -> None:
         self._services = services
         self._call_id = call_id
@@ -49,6 +52,7 @@ class Replies:
         self._append = append
         self._ring = ring
         self._state = state
+        self._agent = agent
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -107,11 +111,16 @@ class Replies:
         first_ms = 0.0
         pieces: list[ReplyPiece] = []
         async with asyncio.timeout(services.reply_timeout_s):
-            forbidden = await asyncio.get_running_loop().run_in_executor(services.executor, services.forbidden)
-            request = ReplyRequest(language=effect.language, turns=effect.turns, hits=effect.hits, forbidden=forbidden)
+            forbidden, style = await asyncio.get_running_loop().run_in_executor(services.executor, self._terms)
+            request = ReplyRequest(language=effect.language, turns=effect.turns, hits=effect.hits, style=style, forbidden=forbidden)
             async with contextlib.aclosing(writer.stream(request)) as stream:
                 async for piece in stream:
                     first_ms = first_ms or 1000 * (services.clock.monotonic() - begun)
                     pieces.append(piece)
                     self._ring({"type": "reply_delta", "suggestion_id": effect.card, "text": piece.text})
         return tuple(pieces), (Stage(name="llm_first", ms=first_ms), Stage(name="llm", ms=1000 * (services.clock.monotonic() - begun)))
+
+    def _terms(self) -> tuple[Sequence[re.Pattern[str]], ReplyStyle]:
+        """What a reply may not say, and how it is worded for whoever has the call now."""
+        agent, style_of = self._agent(), self._services.style_of
+        return self._services.forbidden(), "standard" if agent is None or style_of is None else style_of(agent)

@@ -101,7 +101,15 @@ class LiveCall:
         services = self.services
         self._ahead = Ahead(self._look_up, services.executor)
         self._watch = Watch(services, self.call_id, self._told)
-        self._replies = Replies(services, self.call_id, written=self._written, append=self._append, ring=self._ring, state=self._state)
+        self._replies = Replies(
+            services,
+            self.call_id,
+            written=self._written,
+            append=self._append,
+            ring=self._ring,
+            state=self._state,
+            agent=lambda: self.agent_id,
+        )
 
     @property
     def call_id(self) -> CallId:

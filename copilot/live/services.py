@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from copilot.domain.clock import Clock
+from copilot.domain.ids import UserId
 from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch, MoodClassifier
 from copilot.domain.ports.llm import ReplyWriter
 from copilot.domain.ports.store import CallJournal
+from copilot.domain.suggestions import ReplyStyle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class LiveServices:
     reply_timeout_s: float = 8.0
     forbidden: Callable[[], Sequence[re.Pattern[str]]] = tuple
     """What no reply of this organisation may say; blocking."""
+    style_of: Callable[[UserId], ReplyStyle] | None = None
+    """How replies for an agent are worded, as that agent prefers; blocking."""
     in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
 
     moods: MoodClassifier | None = None

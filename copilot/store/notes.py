@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import sqlalchemy as sa
 
 from copilot.domain.clock import Clock
 from copilot.domain.ids import CallId, OrgId, UserId
+from copilot.domain.suggestions import ReplyStyle
 from copilot.domain.wrapup import Note
 from copilot.store import rows
 from copilot.store import tables as t
@@ -67,6 +68,11 @@ class SqlPreferences:
         query = sa.select(t.preferences.c.value).where(t.preferences.c.org_id == org_id, t.preferences.c.user_id == user_id)
         with self._database.read() as connection:
             return cast("dict[str, Any]", connection.execute(query).scalar_one_or_none() or {})
+
+    def style(self, org_id: OrgId, user_id: UserId) -> ReplyStyle:
+        """How this person wants generated replies worded."""
+        wanted = self.read(org_id, user_id).get("style")
+        return cast("ReplyStyle", wanted) if wanted in get_args(ReplyStyle) else "standard"
 
     def write(self, org_id: OrgId, user_id: UserId, value: dict[str, Any]) -> None:
         with self._database.write() as connection:

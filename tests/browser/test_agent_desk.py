@@ -65,6 +65,7 @@ def test_a_call_from_idle_to_the_form_handed_in(chromium: Browser, server: Serve
     assert moved < MOST_SHIFT
     both_themes_clean(page, "a2-live", shoot, found)
     page.reload()
+    expect(page.get_by_test_id("agent-page")).to_have_attribute("data-call-id", call_id, timeout=SLOW)
     page.keyboard.press("Alt+j")
     expect(page.get_by_test_id("note-text")).to_have_value("客户下午三点后方便", timeout=SLOW)
     page.unroute("**/notes")

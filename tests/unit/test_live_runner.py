@@ -15,6 +15,7 @@ from copilot.domain.artifacts import ARTIFACT_KINDS
 from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.ids import UtteranceId
 from copilot.domain.ports.bus import call_topic
+from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.transcript import TranscriptPartial
 from copilot.live.session import LiveSession
 from copilot.llm.client import LlmConfig, open_reply_writer
@@ -376,6 +377,36 @@ async def test_each_organisation_has_its_own_forbidden_wordings(tmp_path):
         assert refused.reason == "forbidden"
         await call.end("hangup", 3000)
         await writer.aclose()
+    bench.store.close()
+
+
+class Recorded:
+    """A writer that keeps what it is asked."""
+
+    model_id = "m"
+
+    def __init__(self) -> None:
+        self.styles = []
+
+    async def stream(self, request):
+        self.styles.append(request.style)
+        yield ReplyPiece(text="您好。", sources=(0,), ends=True)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("agent", "style"), [(None, "standard"), ("u-lin", "plain"), ("u-zhou", "standard")])
+async def test_a_reply_is_worded_as_the_agent_of_the_call_prefers(tmp_path, agent, style):
+    writer = Recorded()
+    wanted = {"u-lin": "plain"}
+    bench = Bench(tmp_path, OneAnswer(0.6), writer, reply_timeout_s=20, style_of=lambda user: wanted.get(user, "standard"))
+    call = await bench.desk.open_call(START, INTEGRATION)
+    call.agent_id = agent
+    await call.final(final(1, "提前还款要违约金吗"))
+    await bench.until("suggestion_offered")
+    await call.end("hangup", 3000)
+    assert writer.styles == [style]
     bench.store.close()
 
 

@@ -203,6 +203,8 @@ function Category({ model }: { model: FormModel }) {
     <label class="form-text">
       <span class="form-label">{t('form.category')}</span>
       <select
+        // The bank's names may come after the artifact: then the list is made anew, with its choice.
+        key={tree.length}
         value={`${body.level1}/${body.level2}`}
         data-testid="form-category"
         onChange={(e) => {
