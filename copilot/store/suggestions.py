@@ -17,7 +17,7 @@ from copilot.domain.events import EventEnvelope, ReplyRefused, SuggestionFeedbac
 from copilot.domain.people import Scope
 from copilot.domain.suggestions import Stage
 from copilot.store import tables as t
-from copilot.store.database import Database
+from copilot.store.database import Database, insert_if_new
 
 MAX_PAGE = 500
 
@@ -66,15 +66,17 @@ def follow(connection: Connection, envelopes: Sequence[EventEnvelope]) -> None:
     """Brings the rows to what these events say; called where events are appended, in their transaction."""
     for envelope in envelopes:
         match envelope.event:
-            case SuggestionOffered():
-                connection.execute(sa.insert(t.suggestions).values(**_row(envelope, envelope.event)))
+            case SuggestionOffered() as event:
+                row = _row(envelope, event)
+                if not insert_if_new(connection, t.suggestions, **row):  # offered again under its id: nothing has come of it yet
+                    _change(connection, envelope, event.suggestion_id, row)
             case SuggestionOutcome() as event:
                 changed = {"outcome": event.outcome, "outcome_confidence": event.confidence, "coverage": event.coverage}
                 _change(connection, envelope, event.suggestion_id, changed)
             case SuggestionFeedback() as event:
-                row = connection.execute(sa.select(t.suggestions.c.feedback).where(_is(envelope, event.suggestion_id))).scalar()
-                if row is not None and event.action not in row:
-                    _change(connection, envelope, event.suggestion_id, {"feedback": [*row, event.action]})
+                known = connection.execute(sa.select(t.suggestions.c.feedback).where(_is(envelope, event.suggestion_id))).scalar()
+                if known is not None and event.action not in known:
+                    _change(connection, envelope, event.suggestion_id, {"feedback": [*known, event.action]})
             case ReplyRefused() as event:
                 _change(connection, envelope, event.suggestion_id, {"refused": event.reason})
             case SuggestionWithdrawn() as event:
