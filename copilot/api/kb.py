@@ -10,6 +10,7 @@ from copilot.api.auth import current_user
 from copilot.api.context import ApiContext
 from copilot.codec import to_json
 from copilot.domain.knowledge import Query as KnowledgeQuery
+from copilot.domain.knowledge import Scope
 from copilot.domain.people import User
 from copilot.domain.ports.knowledge import ArticleStore
 
@@ -27,10 +28,13 @@ def router(context: ApiContext) -> APIRouter:
         q: Annotated[str, Query(min_length=1, max_length=500)],
         language: Language = "zh",
         top_k: Annotated[int, Query(ge=1, le=50)] = 5,
+        product: Annotated[list[str] | None, Query(max_length=20, description="Only for one of these; what names none is for all.")] = None,
+        channel: Annotated[list[str] | None, Query(max_length=20, description="Only for one of these; what names none is for all.")] = None,
     ) -> Json:
         """The same search as the live suggestions use. Only what is valid today."""
         day = context.clock.now().astimezone().date()
-        hits = context.knowledge(user.org_id).search(KnowledgeQuery(text=q, language=language, day=day, top_k=top_k))
+        scope = Scope(products=tuple(product or ()), channels=tuple(channel or ()))
+        hits = context.knowledge(user.org_id).search(KnowledgeQuery(text=q, language=language, day=day, top_k=top_k, scope=scope))
         # The index may lag behind the store by a moment; what was retired in it is not shown.
         now = context.articles(user.org_id).in_force([(hit.article.article_id, language) for hit in hits])
         hits = tuple(hit for hit in hits if now.get((hit.article.article_id, language)) == hit.article.version)

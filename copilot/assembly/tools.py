@@ -125,13 +125,15 @@ class KnowledgeDesk:
             return answer
         return sync_json(self._knowledge.refresh(self._articles, progress, rebuild=rebuild))
 
-    def search(self, text: str, language: str, top_k: int) -> list[Json]:
-        from copilot.domain.knowledge import Query
+    def search(self, text: str, language: str, top_k: int, products: Sequence[str] = (), channels: Sequence[str] = ()) -> list[Json]:
+        """Only articles for one of the products and one of the channels, where any are given."""
+        from copilot.domain.knowledge import Query, Scope
         from kb.results import hits_json
 
         self._refresh()
         day = self._clock.now().astimezone().date()
-        return hits_json(self._knowledge.search(Query(text=text, language=language, day=day, top_k=top_k)))
+        scope = Scope(products=tuple(products), channels=tuple(channels))
+        return hits_json(self._knowledge.search(Query(text=text, language=language, day=day, top_k=top_k, scope=scope)))
 
     def evaluate(
         self, queries: Sequence[Path], noises: Sequence[str], seed: int, ablation: bool, progress: Progress, gate: Path | None = None

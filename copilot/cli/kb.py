@@ -33,6 +33,8 @@ def search(
     query: Annotated[str, typer.Argument(help="What a customer might say.")],
     language: Language = "zh",
     top_k: TopK = 5,
+    product: Annotated[list[str] | None, typer.Option(help="Only articles for this product, or for all; several: for any of them.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Only articles for this channel, or for all; several: for any of them.")] = None,
     json_: Json = False,
 ) -> None:
     """Search as the live suggestions do; only what is valid today."""
@@ -41,7 +43,7 @@ def search(
     if not query.strip():
         raise typer.BadParameter("The query is empty; give what a customer might say.")
     with open_knowledge(settings_of(context)) as desk:
-        hits = desk.search(query, language, top_k)
+        hits = desk.search(query, language, top_k, product or (), channel or ())
     if json_:
         print_json(hits)
         return

@@ -191,6 +191,8 @@ def test_search(bank: Installation) -> None:
     assert hits[0]["article_id"] == "card-fraud-report"
     assert len({hit["article_id"] for hit in hits}) == len(hits) == 3
     assert [hit["confidence"] for hit in hits] == sorted((hit["confidence"] for hit in hits), reverse=True)
+    branch = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--top-k", "20", "--channel", "no-such-channel", "--json")
+    assert "card-fraud-report" not in {hit["article_id"] for hit in branch}, "it names its channels"
     english = bank.json("kb-search", "kb", "search", "somebody used my credit card", "--language", "en", "--json")
     assert {hit["language"] for hit in english} == {"en"}
     assert "card-fraud-report" in bank.output("kb", "search", "我的信用卡被盗刷了怎么办")
