@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from copilot.domain.errors import Conflict
@@ -24,13 +25,14 @@ _SAVED_EVERY_S = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportTools:
     """``spool``: an empty directory of the run's own, where archives are unpacked. ``alive`` may raise to end the run where it is: it
-    stays as it is in the store."""
+    stays as it is in the store. ``apart`` carries out the reading of a file, which takes long and holds no lock; storing is not in it."""
 
     spool: Path
     limits: Limits
     ocr: Callable[[], Ocr] | None
     told: Told = lambda _file: None
     alive: Callable[[], None] = lambda: None
+    apart: Callable[[Callable[[], FileArticles]], FileArticles] = lambda read: read()
 
 
 def found_files(inputs: Sequence[ImportInput], tools: ImportTools) -> tuple[list[Found], list[str]]:
@@ -104,7 +106,8 @@ def _one(store: ImportStore, run: ImportRun, file: ImportFile, tools: ImportTool
             file = replace(file, state="unchanged")
             store.close_file(run.run_id, file)
         else:
-            read = read_file(path, file.source, run.options.state, _reading(store, run, file, tools), run.options.language or None)
+            reading, language = _reading(store, run, file, tools), run.options.language or None
+            read = tools.apart(partial(read_file, path, file.source, run.options.state, reading, language))
             units = len(read.articles)
             file = replace(file, kind=read.kind, notes=read.notes, state="done", done=units, total=units)
             file = replace(file, counts=_committed(store, run, file, read))

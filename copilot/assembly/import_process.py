@@ -1,4 +1,8 @@
-"""The child process that carries out one import of a server: it ends with its parent, and may not take all memory."""
+"""The child process that carries out one import of a server: it ends with its parent, and may not take all memory.
+
+Only the thread that reads is niced. Storing a file holds the database's write lock, for which live calls wait: there it must not wait
+itself.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import os
 import resource
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from copilot.assembly import engines
 from copilot.assembly.imports import import_tools
@@ -13,6 +19,7 @@ from copilot.domain.ids import OrgId
 from copilot.domain.imports import ImportRun
 from copilot.settings import Settings
 
+NICENESS = 10
 _MEMORY = 4 << 30
 """Bytes that the process may have; a file that needs more fails, not the machine."""
 
@@ -28,9 +35,16 @@ def carry_out_import(settings: Settings, org: str, run_id: str, node: str) -> Im
     engines.one_core_each()
     store = engines.open_store(settings)
     try:
-        return carry_out(store.imports(OrgId(org)), run_id, node, import_tools(settings, run_id, lambda _file: None))
+        with ThreadPoolExecutor(1, "reader", initializer=_step_back) as reader:
+            tools = replace(import_tools(settings, run_id, lambda _file: None), apart=lambda read: reader.submit(read).result())
+            return carry_out(store.imports(OrgId(org)), run_id, node, tools)
     finally:
         store.close()
+
+
+def _step_back() -> None:
+    # Linux counts niceness by thread; 0 is the calling one.
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Imports over the API: uploads wait in a spool; one child process after another carries them out, niced, and never in the server itself.
+"""Imports over the API: uploads wait in a spool; one child process after another carries them out, never the server itself.
 
 A parser that crashes, or that takes all memory it may have, ends the child; the file it was at has failed, and the next child goes on with
 the others. When the server itself dies, its child ends too, and the next server goes on where it was.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 MIB = 1 << 20
-NICENESS = 10
 MOST_WAITING = 20
 _LOOK_EVERY_S = 1.0
 _STALLED_AFTER_S = 600.0
@@ -152,8 +150,6 @@ class ImportService:
                 stderr=output,
                 start_new_session=True,
             )
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
         watch = asyncio.create_task(self._watch(org_id, run_id, process), name=f"import-{run_id}")
         try:
             status = await process.wait()

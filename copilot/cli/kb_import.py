@@ -100,6 +100,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
     if states:
         count = {state: states.count(state) for state in ("done", "unchanged", "failed")}
         lines.append(f"{len(states)} files: {count['done']} read, {count['unchanged']} unchanged, {count['failed']} failed.")
+    gone = sum(file["counts"]["gone"] for file in report["files"])
+    if gone:
+        lines.append(f"{gone} articles imported earlier are no longer in their files.")
     if report["held"]:
         lines.append(f"{report['held']} articles were left alone: somebody has a draft of them open. Import again when it is finished.")
     lines.append(

@@ -26,8 +26,8 @@ class Limits:
     """Of one PDF."""
     page_pixels: int = 25_000_000
     """Of the picture of one page that is read by OCR."""
-    rows: int = 200_000
-    """Of one workbook or CSV file."""
+    rows: int = 50_000
+    """Of one workbook or CSV file: each is an article, and all of a file are stored in one transaction, for which live calls wait."""
     columns: int = 256
     characters: int = 20_000_000
     """Of the text of one file."""

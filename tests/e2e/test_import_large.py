@@ -30,7 +30,7 @@ class Cost:
     peak_bytes: int
 
     def say(self, what: str, unit: int) -> None:
-        """The figures that docs/explanation/imports.md quotes."""
+        """The figures that docs/how-to/knowledge.md quotes."""
         print(f"\n{what}: {self.seconds:.1f} s ({self.cpu_seconds:.1f} s of CPU), {self.peak_bytes / MIB:.0f} MiB at most, {unit} units")
 
 
