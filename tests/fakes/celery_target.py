@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from copilot.domain.ids import OrgId
+from copilot.domain.ids import JobId, OrgId
+from copilot.domain.ports.store import Job
 from copilot.settings import Settings, load
 from copilot.store.keyring import KeyRing
 from copilot.store.media import open_media
+from copilot.store.outbox import SqlOutbox
 from copilot.store.store import open_store
 from copilot.telemetry.clock import SystemClock
 from copilot.worker import make_app
@@ -27,6 +29,25 @@ BANK = Path(__file__).resolve().parents[2] / "kb" / "samples" / "bank"
 
 def sample_packs() -> Packs:
     return parse_packs(*((BANK / f"{name}.yaml").read_text(encoding="utf-8") for name in ("taxonomy", "rubric", "intents")))
+
+
+class Holding:
+    """The outbox, which holds a job that has begun while ``hold-<kind>`` is in the directory, and says so with ``begun-<kind>``."""
+
+    def __init__(self, outbox: SqlOutbox, directory: Path) -> None:
+        self._outbox, self._directory = outbox, directory
+
+    def begin(self, job_id: JobId, lease_s: float) -> Job:
+        job = self._outbox.begin(job_id, lease_s)
+        hold = self._directory / f"hold-{job.kind}"
+        if hold.exists():
+            (self._directory / f"begun-{job.kind}").touch()
+            while hold.exists():
+                time.sleep(0.02)
+        return job
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._outbox, name)
 
 
 def build(settings: Settings) -> PostcallServices:
@@ -44,8 +65,9 @@ def build(settings: Settings) -> PostcallServices:
         return Tools(packs=packs)
 
     clock = SystemClock()
-    copies = CopyMaker(open_media(settings.media_url), store.call_cipher, store.calls, store.outbox, clock)
-    return PostcallServices(outbox=store.outbox, calls=store.calls, copies=copies, tools=tools, clock=clock)
+    outbox: Any = Holding(store.outbox, settings.data_dir)
+    copies = CopyMaker(open_media(settings.media_url), store.call_cipher, store.calls, outbox, clock)
+    return PostcallServices(outbox=outbox, calls=store.calls, copies=copies, tools=tools, clock=clock)
 
 
 def __getattr__(name: str) -> Any:
