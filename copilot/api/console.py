@@ -128,9 +128,9 @@ def router(context: ApiContext) -> APIRouter:
         user: Annotated[User, signed],
         chosen: Annotated[Chosen, Query()],
         format: Literal["csv", "xlsx", "html"] = "csv",  # noqa: A002 the query's own name
-        language: Literal["zh", "en"] = "zh",
+        locale: Literal["zh", "en"] = "zh",
     ) -> Response:
-        """The list as a file, at most 50,000 calls. Audited. Nothing that was said is in it."""
+        """The list as a file with its words in ``locale``, at most 50,000 calls. Audited. Nothing that was said is in it."""
         scope = _supervisor(user)
         context.audit.record(
             AuditEntry(
@@ -138,8 +138,8 @@ def router(context: ApiContext) -> APIRouter:
             )
         )
         found = context.call_list.every(scope, _filter(chosen, policy(user)), _MOST_EXPORTED)
-        head, row = _export(context, user, policy(user), language)
-        return _file(format, "calls", head, (row(one) for one in found), language)
+        head, row = _export(context, user, policy(user), locale)
+        return _file(format, "calls", head, (row(one) for one in found), locale)
 
     @routes.get("/teams")
     def teams(

@@ -17,6 +17,7 @@ from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
 from copilot.review.desk import ReviewDesk
+from copilot.review.rule_comparison import RuleComparison
 from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
 from copilot.store.board import SqlBoard
@@ -156,6 +157,7 @@ class ApiContext:
     audit: AuditTrail
     review: ReviewDesk
     reviews: SqlReviews
+    rule_comparison: RuleComparison
     notices: SqlNotices
     rollups: SqlRollups
     call_list: SqlCallList

@@ -150,6 +150,11 @@ def router(context: ApiContext) -> APIRouter:
             "appeal_until": window.isoformat() if window else None,
         }
 
+    @routes.get("/calls/{call_id}/rules")
+    def rules(call_id: str, user: Annotated[User, signed]) -> Json:
+        """The compliance rules' alerts that came live beside those of the finished transcript, rule by rule."""
+        return {"rules": [to_json(outcome) for outcome in context.rule_comparison.of_call(user, CallId(call_id))]}
+
     @routes.get("/agreement")
     def agreement(user: Annotated[User, signed], since: datetime | None = None, until: datetime | None = None) -> Json:
         """Machine against people, in all and per question, over the verdicts of a period (default: 30 days)."""

@@ -13,6 +13,7 @@ from copilot.domain.errors import CopilotError
 from copilot.domain.ids import OrgId
 from copilot.review.desk import Policies, ReviewDesk
 from copilot.review.rounds import ReviewRounds
+from copilot.review.rule_comparison import RuleComparison
 
 if TYPE_CHECKING:
     from copilot.domain.clock import Clock
@@ -38,6 +39,7 @@ class ReviewRoom:
             policies=policies,
             clock=clock,
         )
+        self.rule_comparison = RuleComparison(store.calls, store.articles)
         self.rounds = ReviewRounds(
             facts=store.facts, rollups=store.rollups, reviews=store.reviews, desk=self.desk, policies=policies, clock=clock
         )

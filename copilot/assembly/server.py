@@ -395,6 +395,7 @@ class Server:
             audit=self.store.audit,
             review=self._review.desk,
             reviews=self.store.reviews,
+            rule_comparison=self._review.rule_comparison,
             notices=self.store.notices,
             rollups=self.store.rollups,
             call_list=self.store.call_list,

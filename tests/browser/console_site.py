@@ -24,7 +24,7 @@ from copilot.assembly.recordings import Recordings
 from copilot.domain.artifacts import Artifact
 from copilot.domain.audio import LegFormat, MediaFrame
 from copilot.domain.events import CallEnded, ComplianceAlerted, IntentDetected, UtteranceFinal
-from copilot.live.compliance import alerts
+from copilot.live.rule_monitor import evaluate
 from copilot.live.rules import parse_compliance
 from copilot.store.media import open_media
 from kb.importing import import_path
@@ -115,8 +115,8 @@ class ConsoleSite:
                 IntentDetected(utterance_id=one.utterance_id, intent=one.intent, confidence=one.confidence, alternatives=(), why=())
                 for one in {one.intent: one for one in reversed(intents)}.values()
             ]
-            broken: list[ComplianceAlerted] = [alert for turn in turns for alert in alerts(rules, turn, call["language"])]
             end = CallEnded(reason="hangup", duration_ms=max(turn.end_ms for turn in turns) + 800)
+            broken: list[ComplianceAlerted] = evaluate(rules, turns, call["language"], end_ms=end.duration_ms)
             await self.store.journal.append(ORG, opened, [first, *said, *heard, *broken])
             if number >= len(calls) - recorded:
                 await self._record(call["id"], turns)

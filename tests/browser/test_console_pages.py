@@ -38,7 +38,13 @@ def test_the_dashboard_leads_to_the_calls(chromium: Browser, site: ConsoleSite, 
     tile.click()
     expect(page.get_by_test_id("call-row").first).to_be_visible(timeout=SLOW)
     assert page.get_by_test_id("call-row").count() == number
-    expect(page.get_by_test_id("calls-count")).to_contain_text(str(number))
+    expect(page.get_by_test_id("calls-count")).to_contain_text(str(number), timeout=SLOW)
+    page.get_by_test_id("call-row").first.click()
+    compared = page.get_by_test_id("rules-compared")
+    compared.locator("summary").click(timeout=SLOW)
+    expect(compared.locator("table, .empty")).to_be_visible(timeout=SLOW)
+    compared.scroll_into_view_if_needed()
+    shoot(page, "console-call-rules")
 
 
 def test_the_list_is_narrowed_in_its_address_walked_by_keys_and_exported(
@@ -83,4 +89,4 @@ def test_a_lead_sees_the_team_and_an_agent_no_console_in_english_and_dark(
     fits(small)
     agent = open_page(chromium, site, "zhang", "/overview")
     expect(agent.get_by_test_id("error")).to_be_visible(timeout=SLOW)
-    assert agent.locator("a[href='/overview']").count() == 0
+    assert agent.locator(".top nav a[href='/overview']").count() == 0

@@ -49,7 +49,8 @@ class ApiBench:
         self.review = ReviewRoom(store, self.clock)
         known: dict[str, Any] = {
             "people": store.people, "signin": store.signin, "calls": store.calls, "notes": store.notes, "wrap_up": store.wrap_up,
-            "review": self.review.desk, "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
+            "review": self.review.desk, "rule_comparison": self.review.rule_comparison,
+            "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
             "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",

@@ -415,6 +415,29 @@ const server = createServer(async (req, res) => {
       next_cursor: null,
     });
   }
+  if (route === '/notices') return json({ notices: [], unread: 0 });
+  if (route === '/console/facets') return json({ teams: [], agents: [], intents: [], tickets: [] });
+  if (route === '/console/calls') {
+    const phase = url.searchParams.get('phase');
+    const found = [...calls.values()].filter((c) => phase === null || c.call.phase === phase);
+    const listed = found.map(({ call, artifacts = [] }) => {
+      const qa = artifacts.find((a) => a.kind === 'qa')?.body;
+      const ticket = artifacts.find((a) => a.kind === 'ticket')?.body;
+      return {
+        ...call,
+        ticket_level1: ticket?.level1 ?? '',
+        ticket_level2: ticket?.level2 ?? '',
+        qa_state: qa === undefined ? '' : 'machine',
+        qa_score: qa?.score ?? null,
+        qa_fatal: qa?.fatal ?? false,
+        risk: 0,
+      };
+    });
+    listed.sort((a, b) => b.started_at.localeCompare(a.started_at));
+    return json({ calls: listed, next_cursor: null, count: { calls: listed.length, more_than: false } });
+  }
+  if (/^\/qa\/calls\/[^/]+\/history$/.test(route)) return json({ verdicts: [], appeals: [], appeal_until: null });
+  if (/^\/qa\/calls\/[^/]+\/rules$/.test(route)) return json({ rules: [] });
   if (route === '/calls') {
     const phase = url.searchParams.get('phase');
     const list = [...calls.values()].map((c) => c.call).filter((c) => phase === null || c.phase === phase);

@@ -88,7 +88,7 @@ export class ConsoleApi {
   }
   /** Saves the list as a file of the browser's downloads. */
   async export(query: Query, format: 'csv' | 'xlsx' | 'html', language: string): Promise<void> {
-    const blob = await this.#api.file('/console/calls/export', { ...query, format, language });
+    const blob = await this.#api.file('/console/calls/export', { ...query, format, locale: language });
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
     link.download = `calls.${format}`;

@@ -108,6 +108,15 @@ export interface History {
   appeal_until: string | null;
 }
 
+/** The utterances at which one rule alerted. */
+export interface RuleOutcome {
+  rule_id: string;
+  severity: string;
+  both: string[];
+  live: string[];
+  after: string[];
+}
+
 export interface Told {
   notice_id: string;
   at: string;
@@ -147,6 +156,9 @@ export class QaApi {
   }
   history(callId: string): Promise<History> {
     return this.#api.get(`/qa/calls/${id(callId)}/history`);
+  }
+  rules(callId: string): Promise<{ rules: RuleOutcome[] }> {
+    return this.#api.get(`/qa/calls/${id(callId)}/rules`);
   }
   agreement(): Promise<{
     verdicts: number;

@@ -2,10 +2,10 @@
 import { useCallback, useMemo, useState } from 'preact/hooks';
 import { moment } from '../core/format.ts';
 import type { Artifact, QaScorecard } from '../gen/types.ts';
-import { QaApi } from '../net/qa.ts';
+import { QaApi, type RuleOutcome } from '../net/qa.ts';
 import { useApp } from '../ui/app.ts';
 import { Dialog } from '../ui/Dialog.tsx';
-import { Link } from '../ui/Shell.tsx';
+import { Link, Skeleton } from '../ui/Shell.tsx';
 import { useLoaded } from './QueuePage.tsx';
 import { Verdicts } from './ReviewPage.tsx';
 
@@ -53,6 +53,7 @@ export function CallReview({ callId, artifact }: { callId: string; artifact: Art
         )}
       </p>
       <Verdicts verdicts={value.verdicts} />
+      <Rules qa={qa} callId={callId} />
       {appealing && (
         <FileAppeal
           qa={qa}
@@ -66,6 +67,68 @@ export function CallReview({ callId, artifact }: { callId: string; artifact: Art
         />
       )}
     </>
+  );
+}
+
+/** Live alerts beside those of the finished transcript; asked for when it is opened. */
+function Rules({ qa, callId }: { qa: QaApi; callId: string }) {
+  const app = useApp();
+  const t = app.t.value;
+  const [rules, setRules] = useState<readonly RuleOutcome[] | null>(null);
+  const [fault, setFault] = useState('');
+  const read = async (): Promise<void> => {
+    try {
+      setRules((await qa.rules(callId)).rules);
+      setFault('');
+    } catch (e) {
+      setFault(app.describe(e));
+    }
+  };
+  return (
+    <details
+      class="panel"
+      data-testid="rules-compared"
+      onToggle={(e) => {
+        if (e.currentTarget.open && rules === null) void read();
+      }}
+    >
+      <summary>{t('rules.title')}</summary>
+      {fault !== '' && (
+        <p class="form-error" role="alert">
+          {fault}
+        </p>
+      )}
+      {rules === null && fault === '' && <Skeleton lines={3} />}
+      {rules?.length === 0 && <p class="empty">{t('rules.none')}</p>}
+      {rules !== null && rules.length > 0 && (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t('rules.rule')}</th>
+              <th scope="col" class="right">
+                {t('rules.both')}
+              </th>
+              <th scope="col" class="right">
+                {t('rules.live')}
+              </th>
+              <th scope="col" class="right">
+                {t('rules.after')}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rules.map((r) => (
+              <tr key={r.rule_id} data-testid="rule-row" data-rule-id={r.rule_id}>
+                <th scope="row">{app.labels.value.compliance_rules[r.rule_id]?.name ?? r.rule_id}</th>
+                <td class="num right">{r.both.length}</td>
+                <td class={`num right${r.live.length > 0 ? ' bad' : ''}`}>{r.live.length}</td>
+                <td class={`num right${r.after.length > 0 ? ' bad' : ''}`}>{r.after.length}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </details>
   );
 }
 
