@@ -186,6 +186,9 @@ class LlmSettings(_Section):
     api_key_env: str = Field("PANGTING_LLM_API_KEY", description="Environment variable with its API key.")
     timeout_s: float = Field(8.0, gt=0, description="Longest wait for a reply during a call.")
     after_call_timeout_s: float = Field(40.0, gt=0, description="Longest wait for an answer in after-call work.")
+    translate_to: Literal["", "zh", "en"] = Field(
+        "", description="Language of the agents, into which the model translates what the other side says; empty: nothing is translated."
+    )
     replies: Literal["unsure", "always", "off"] = Field(
         "unsure",
         description="When the model writes a reply beside an approved answer: where it is not sure that the answer fits, always, or never.",

@@ -185,9 +185,8 @@ class Bench:
         made = [statement.text for statement in parts]
         # A statement in the call's own words, with the line it cites, is a quote, whoever chose it.
         quotes = [text for text in made if _heard_only(text) in _heard_only(masked.text)]
-        overall = summary.overall
-        for quote in quotes:
-            overall = overall.replace(quote.rstrip("。.!！"), "")
+        clauses = re.split(r"[。；;：:，,\n]", summary.overall)
+        overall = "，".join(clause for clause in clauses if _heard_only(clause) not in _heard_only(masked.text))
         outcome.summaries = [overall, *(text for text in made if text not in quotes)]
         return outcome
 

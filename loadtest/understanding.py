@@ -99,6 +99,8 @@ class _Call:
         )
         self._secrets: dict[str, str] = {}
         self._number = 0
+        self.cards: list[SuggestionOffered] = []
+        """Those of the last words."""
 
     def hear(self, turn: Turn, text: str) -> Answer:
         """The agent's or the customer's next words; what was understood of them."""
@@ -126,7 +128,17 @@ class _Call:
                 case Investigate():
                     prediction, found = self._investigate(effect)
                     events += found
+        self.cards = [event for event in events if isinstance(event, SuggestionOffered)]
         return self._answer(prediction, events)
+
+    @property
+    def customer_turn(self) -> int:
+        """The number of the customer's current turn."""
+        return self._session.dialogue.customer_turn
+
+    def screen(self) -> list[str]:
+        """The articles whose cards are on the screen."""
+        return [str(citation.article_id) for card in self._session.on_screen() for citation in card.citations[:1]]
 
     def _investigate(self, ask: Investigate) -> tuple[IntentPrediction, list[CallEvent]]:
         prediction = self._bank.intents.classify(ask.text, ask.language, ask.context)
@@ -176,6 +188,18 @@ def answers(bank: Bank, turns: Sequence[Turn], text: str) -> list[Answer]:
         answer = call.hear(turn, (getattr(turn, text) or turn.text))
         if turn.channel == "customer":
             found.append(answer)
+    return found
+
+
+def session_answers(bank: Bank, turns: Sequence[Turn], text: str) -> list[tuple[Answer, int, list[SuggestionOffered], list[str]]]:
+    """As ``answers``, with the customer turn's number, the cards it got and the articles on the screen after it."""
+    found = []
+    calls: dict[str, _Call] = {}
+    for turn in turns:
+        call = calls.setdefault(turn.dialogue, _Call(bank, turn.language))
+        answer = call.hear(turn, (getattr(turn, text) or turn.text))
+        if turn.channel == "customer":
+            found.append((answer, call.customer_turn, call.cards, call.screen()))
     return found
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.knowledge import Embedder
     from copilot.domain.ports.llm import ReplyWriter, TextModel
     from copilot.domain.ports.media import MediaStore
+    from copilot.domain.ports.translation import Translator
     from copilot.llm.client import LlmConfig
     from copilot.modelhub.hub import ModelHub
     from copilot.store.doorbell import OnCommitted
@@ -261,6 +262,17 @@ def open_reply_writer(settings: Settings) -> ReplyWriter | None:
     from copilot.llm.client import open_reply_writer as open_
 
     return open_(_llm_config(settings))
+
+
+def open_translator(settings: Settings) -> Translator | None:
+    """Translates the other side's lines; None unless llm.url and llm.translate_to are set."""
+    if not settings.llm.url or not settings.llm.translate_to:
+        return None
+    from copilot.llm.client import open_text_model as open_
+    from copilot.llm.translate import LlmTranslator
+
+    # A line is worth as long a wait as a reply, not as after-call work.
+    return LlmTranslator(open_(replace(_llm_config(settings), after_call_timeout_s=settings.llm.timeout_s)))
 
 
 def open_tools(settings: Settings, audit: Callable[[AuditEntry], None]) -> ToolDesk:

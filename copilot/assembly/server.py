@@ -126,6 +126,7 @@ class Server:
         self.embedder = await asyncio.to_thread(engines.open_embedder, settings)
         await self.organisation(OrgId(settings.org))
         self.reply_writer = engines.open_reply_writer(settings)
+        self.translator = engines.open_translator(settings)
         if self.reply_writer is not None:
             stack.push_async_callback(self.reply_writer.aclose)
         recognizers, self.vad = await recognizer_task
@@ -303,6 +304,8 @@ class Server:
             moods=organisation,
             reply_writer=self.reply_writer,
             reply_always=self.settings.llm.replies == "always",
+            translator=self.translator,
+            agents_language=self.settings.llm.translate_to or "zh",
             forbidden=organisation.forbidden,
             style_of=partial(self.store.preferences.style, organisation.org_id),
             reply_timeout_s=self.settings.llm.timeout_s,

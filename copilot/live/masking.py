@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from copilot.domain.events import CallEvent, ComplianceAlerted, EventEnvelope, SlotFilled, UtteranceFinal
+from copilot.domain.events import CallEvent, ComplianceAlerted, EventEnvelope, SlotFilled, UtteranceFinal, UtteranceTranslated
 from copilot.domain.transcript import MaskedAnew, TranscriptFinal, TranscriptPartial
 
 _KEPT = 64
@@ -42,7 +42,7 @@ class RecentQuotes:
 
     def keep(self, envelopes: Iterable[EventEnvelope]) -> None:
         """Remembers those of the stored events that quote somebody."""
-        quoting = (UtteranceFinal, SlotFilled, ComplianceAlerted)
+        quoting = (UtteranceFinal, SlotFilled, ComplianceAlerted, UtteranceTranslated)
         self._kept.extend((item.seq, item.event) for item in envelopes if isinstance(item.event, quoting))
 
     def rewritten(self, late: MaskedAnew) -> dict[int, CallEvent]:
@@ -65,6 +65,9 @@ def _now(event: CallEvent, late: MaskedAnew) -> CallEvent:
             return replace(event, value=_masked(event.value, late), spoken=_masked(event.spoken, late))
         case ComplianceAlerted(utterance_id=final.utterance_id):
             return replace(event, quote=_masked(event.quote, late))
+        case UtteranceTranslated(utterance_id=final.utterance_id):
+            # Where in the translation the value stands nobody knows.
+            return replace(event, text="")
         case _:
             return event
 

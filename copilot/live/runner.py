@@ -58,6 +58,7 @@ from copilot.live.session import (
     WriteReply,
     turn_of,
 )
+from copilot.live.translations import Translations
 from copilot.live.watch import Watch
 
 log = structlog.get_logger(__name__)
@@ -92,6 +93,7 @@ class LiveCall:
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _worker: asyncio.Task[None] | None = None
     _ahead: Ahead = field(init=False)
+    _translations: Translations = field(init=False)
     _replies: Replies = field(init=False)
     _watch: Watch = field(init=False)
     _down: set[Part] = field(default_factory=set)
@@ -100,6 +102,7 @@ class LiveCall:
     def __post_init__(self) -> None:
         services = self.services
         self._ahead = Ahead(self._look_up, services.executor)
+        self._translations = Translations(services.translator, services.agents_language, self.call_id, append=self._append)
         self._watch = Watch(services, self.call_id, self._told)
         self._replies = Replies(
             services,
@@ -164,6 +167,7 @@ class LiveCall:
             timings=masked.timings,
         )
         await self._append([event])
+        self._translations.heard(event)
         self._unstored = None
         stored = clock.monotonic()
         timings = masked.timings
@@ -341,6 +345,7 @@ class LiveCall:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._worker
         await self._replies.stop()
+        await self._translations.stop()
 
     async def _investigate(self, ask: Investigate, since: float, stages: tuple[Stage, ...], queued: float) -> None:
         clock = self.services.clock

@@ -14,6 +14,7 @@ from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import IntentClassifier, KnowledgeSearch, MoodClassifier
 from copilot.domain.ports.llm import ReplyWriter
 from copilot.domain.ports.store import CallJournal
+from copilot.domain.ports.translation import Translator
 from copilot.domain.suggestions import ReplyStyle
 
 
@@ -40,6 +41,9 @@ class LiveServices:
     """How replies for an agent are worded, as that agent prefers; blocking."""
     in_force: Callable[[Iterable[tuple[str, str]]], Mapping[tuple[str, str], int]] | None = None
 
+    translator: Translator | None = None
+    agents_language: str = "zh"
+    """Into which the other side's lines are translated, where there is a translator."""
     moods: MoodClassifier | None = None
     alike: Callable[[str, str, Sequence[str]], Mapping[str, float]] | None = None
     """(text, language, sentences) → how similar the text is to each, in [-1, 1]; blocking."""

@@ -264,6 +264,10 @@ class LiveSession:
         """The call is over: what it leaves undecided is decided now."""
         return _record([*self.outcomes.end(), *self.monitor.end(duration_ms), *self.dynamics.measure(duration_ms, last=True)])
 
+    def on_screen(self) -> tuple[SuggestionOffered, ...]:
+        """The cards that the agent sees, oldest first."""
+        return tuple(self._cards[name] for name in self.guard.screen)
+
     def cited(self) -> frozenset[Source]:
         """The sources of all cards that are not withdrawn."""
         return frozenset(source for card in self._cards.values() for source in _sources(card)) - self._gone
