@@ -33,6 +33,13 @@ RULE = ComplianceRule(
 )
 
 
+class _OtherPartsAbsent(SimpleNamespace):
+    """What the console does not need is None; its routes exist and are not called."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
 class KnowledgeSite:
     """``users``: id → (role, display name). ``context`` has what the console's routes need."""
 
@@ -74,7 +81,7 @@ class KnowledgeSite:
         """The whole application on the loopback address; what is not the console's does not answer. The base address."""
         import uvicorn
 
-        context: Any = SimpleNamespace(
+        context: Any = _OtherPartsAbsent(
             **vars(self.context),
             calls=self.store.calls,
             preferences=self.store.preferences,
