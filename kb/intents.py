@@ -122,7 +122,7 @@ class ExemplarIntents:
         language = language if language in self._models else "en"
         if says_nothing(text, language):
             reason = IntentReason(kind="rule", detail="acknowledgement", score=1.0)
-            return IntentPrediction(intent=UNKNOWN_INTENT, confidence=0.99, why=(reason,))
+            return IntentPrediction(intent=UNKNOWN_INTENT, confidence=0.99, outside=0.99, why=(reason,))
         active, stated = self._need_before(context, language)
         whole = self._read(spoken_core(text, language), language, active)
         parts = [self._read(part, language, active) for part in _parts(text, language)]

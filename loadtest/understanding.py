@@ -101,9 +101,14 @@ class _Call:
         self._number = 0
         self.cards: list[SuggestionOffered] = []
         """Those of the last words."""
+        self._last = ""
 
     def hear(self, turn: Turn, text: str) -> Answer:
         """The agent's or the customer's next words; what was understood of them."""
+        if turn.channel == "customer" and self._last == "customer":
+            # Every gold line is a turn: where the agent's words between two of them are left out, the agent did speak.
+            self._hear_agent()
+        self._last = turn.channel
         self._number += 1
         final = TranscriptFinal(
             channel=turn.channel,
@@ -139,6 +144,13 @@ class _Call:
     def screen(self) -> list[str]:
         """The articles whose cards are on the screen."""
         return [str(citation.article_id) for card in self._session.on_screen() for citation in card.citations[:1]]
+
+    def _hear_agent(self) -> None:
+        self._number += 1
+        start = self._number * _TURN_MS
+        said = "嗯" if self._language == "zh" else "Right"
+        line = Line(utterance_id=UtteranceId(f"agent-{self._number}"), channel="agent", start_ms=start, end_ms=start + 500, text=said)
+        self._session.receive(Heard(turn=line))
 
     def _investigate(self, ask: Investigate) -> tuple[IntentPrediction, list[CallEvent]]:
         prediction = self._bank.intents.classify(ask.text, ask.language, ask.context)
