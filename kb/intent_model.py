@@ -95,7 +95,9 @@ class IntentModel:
         self._linear = linear
         self._weights = weights
         self._idf = linear.idf[language]
-        self._lexical = hashed([term_counts(exemplar.text, language) for exemplar in exemplars], self._idf)
+        # By bucket: a sentence has a few dozen of the 2,048, and only those rows are read.
+        lexical = hashed([term_counts(exemplar.text, language) for exemplar in exemplars], self._idf)
+        self._by_bucket = np.ascontiguousarray(lexical.T)
         column = {name: number for number, name in enumerate(linear.classes)}
         found = np.array([column[exemplar.intent] for exemplar in exemplars])
         self._rows = [np.flatnonzero(found == number) for number in range(len(column))]
@@ -104,13 +106,15 @@ class IntentModel:
     def scores(self, text: str, vector: Matrix, matched: Sequence[str] = ()) -> Scored:
         """``vector``: the sentence's unit vector. ``matched``: intents whose rule matched it."""
         lexical = hashed([term_counts(text, self._language)], self._idf)
-        similarity = self._vectors @ vector + OVERLAP * (self._lexical @ lexical[0])
+        buckets = np.flatnonzero(lexical[0])
+        similarity = self._vectors @ vector + OVERLAP * (lexical[0, buckets] @ self._by_bucket[buckets])
         knn = np.array([_mean_of_best(similarity[rows]) for rows in self._rows])
         linear = (features(vector[None, :], self._linear.mean[self._language], lexical) @ self._linear.weights)[0]
         rules = np.array([float(name in matched) for name in self._linear.classes])
         logits = self._weights.knn * knn + self._weights.linear * linear + self._weights.rule * rules + self._bias
         odds = np.exp(logits - logits.max())
-        order = np.argsort(-similarity)[:NEIGHBOURS]
+        order = np.argpartition(-similarity, NEIGHBOURS)[:NEIGHBOURS] if len(similarity) > NEIGHBOURS else np.arange(len(similarity))
+        order = order[np.argsort(-similarity[order])]
         return Scored(
             classes={name: float(value) for name, value in zip(self._linear.classes, odds / odds.sum(), strict=True)},
             nearest=tuple((self._exemplars[row], float(similarity[row])) for row in order),
