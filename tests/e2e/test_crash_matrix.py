@@ -90,8 +90,9 @@ async def test_a_worker_killed_in_a_task_of_any_kind(store: Store, tmp_path: Pat
         (tmp_path / f"hold-{kind}").unlink()
         await bench.until(lambda: bench.worker.running and bench.worker.pid != first, "the worker is there again")
         await bench.finished()
-    lost = [line.job for line in store.jobs.of_call(_inspector(), CALL) if line.job.kind == kind]
-    assert [(job.state, job.losses) for job in lost] == [("done", 1)]
+    (lost,) = [line.job for line in store.jobs.of_call(_inspector(), CALL) if line.job.kind == kind]
+    # A second message of the job may be there already; then the next worker begins it before its lease is over, and no loss is counted.
+    assert (lost.state, lost.attempts >= 2, lost.losses <= 1) == ("done", True, True)
 
 
 async def test_a_store_that_is_locked_for_a_while(store: Store, tmp_path: Path) -> None:
