@@ -112,7 +112,10 @@ class Outcome:
 def _heard_only(text: str) -> str:
     """The words without persons and marks: an extractive statement is a quote of the call, with you and I turned round."""
     return re.sub(
-        r"客户|坐席|我们?|您|你们?|the customer|the agent|\b(?:i|my|you|your|me|their|they|them)\b|[\W_]", "", text, flags=re.IGNORECASE
+        r"客户|坐席|银行|本行|我们?|您|你们?|the customer|the agent|\b(?:i|my|you|your|me|their|they|them)\b|[\W_]",
+        "",
+        text,
+        flags=re.IGNORECASE,
     )
 
 
