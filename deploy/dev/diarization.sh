@@ -22,4 +22,4 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$want" ]; then
   echo "$want" > "$stamp"
 fi
 export PYANNOTE_METRICS_ENABLED=0 HF_HUB_OFFLINE=1 PYTHONPATH="$PWD"
-exec "$place/bin/python" -m pytest -q -p no:cacheprovider -m diarization --timeout 3600 tests/models/test_diarization.py "$@"
+exec "$place/bin/python" -m pytest -q -p no:cacheprovider -m diarization --timeout 3600 tests/diarization/test_diarization.py "$@"

@@ -64,6 +64,9 @@ class PyannoteDiarizer:
 def _pipeline(directory: Path, threshold: float) -> Any:
     """pyannote's own pipeline, its hub models replaced by local ones before anything is asked of it."""
     import torch
+
+    # Many small tensors: more threads wait for each other longer than they work, the more so on a busy machine.
+    torch.set_num_threads(1)
     from pyannote.audio import Model
     from pyannote.audio.core.io import Audio
     from pyannote.audio.core.plda import PLDA
