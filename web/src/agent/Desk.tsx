@@ -160,6 +160,7 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
           idle
         ) : (
           <>
+            <h1 class="sr-only">{t('app.tagline')}</h1>
             <div class="help-column">
               <CustomerCard state={state} />
               <Intents state={state} />

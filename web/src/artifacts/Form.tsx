@@ -53,7 +53,7 @@ export function Form({ model, state, onUtterance }: Props) {
         <fieldset disabled={submitted}>
           <legend>{t('artifact.ticket')}</legend>
           <Category model={model} />
-          <h4>{t('ticket.measures')}</h4>
+          <h2>{t('ticket.measures')}</h2>
           {ticket.body.measures.map((text, i) => (
             <Line
               key={i}
@@ -109,7 +109,7 @@ function Lines({ section, model, state, onUtterance }: Props & { section: Sectio
   const name = t(`summary.${section}`);
   return (
     <div class="form-section">
-      <h4>{name}</h4>
+      <h2>{name}</h2>
       {lines.map((line, i) => (
         <Line
           key={i}
