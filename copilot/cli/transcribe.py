@@ -28,7 +28,8 @@ def transcribe(
         for file in files:
             finals = work(file, language)
             if json_:
-                print_line({"file": str(file), "language": language, "utterances": [to_json(final) for final in finals]})
+                said = [{key: value for key, value in to_json(final).items() if key != "voice"} for final in finals]
+                print_line({"file": str(file), "language": language, "utterances": said})
                 continue
             typer.echo(f"{file}")
             for final in finals:

@@ -186,6 +186,19 @@ def test_a_gate_that_is_not_met_is_status_1_with_the_reason(bank: Installation, 
 
 
 @pytest.mark.models
+def test_questions_and_answers_out_of_a_document_are_found_once(bank: Installation, tmp_path: Path) -> None:
+    bank.output("users", "invite", "editor-a", "--role", "editor", "--name", "知识专员甲")
+    page = tmp_path / "page.md"
+    page.write_text("# 零钱兑换\n\n问：零钱兑换要提前多久预约？\n答：请提前一个工作日到网点预约。\n", encoding="utf-8")
+    command = ("kb", "mine", str(page), "--author", "editor-a", "--json")
+    first = bank.json("kb-mine", *command)
+    assert [(pair["question"], pair["state"]) for pair in first["pairs"]] == [("零钱兑换要提前多久预约？", "new")]
+    assert "一个工作日" in first["pairs"][0]["answer"]
+    again = bank.json("kb-mine", *command)
+    assert (again["new"], again["known"]) == (0, 1)
+
+
+@pytest.mark.models
 def test_search(bank: Installation) -> None:
     hits = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--top-k", "3", "--json")
     assert hits[0]["article_id"] == "card-fraud-report"
