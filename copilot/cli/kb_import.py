@@ -38,6 +38,7 @@ def import_(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from copilot.assembly import open_knowledge
+    from copilot.domain.errors import InvalidInput
     from copilot.domain.imports import ImportOptions
 
     if language and language not in LANGUAGES:
@@ -54,6 +55,8 @@ def import_(
     ):
         shown = _Shown(bar)
         report = desk.import_paths(paths, options, dry_run=dry_run, told=shown.file, progress=shown.step)
+    if not (report["files"] or report["articles"] or report["packs"] or report["removed"]):
+        raise InvalidInput(f"Nothing was imported: {', '.join(map(str, paths))} holds no file of a kind that can be read.")
     if json_:
         print_json(report)
     else:
