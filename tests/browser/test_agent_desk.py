@@ -105,6 +105,7 @@ def test_a_call_from_idle_to_the_form_handed_in(chromium: Browser, server: Serve
     assert console_errors == []
 
 
+@pytest.mark.slow  # plays a whole call of three minutes
 def test_a_card_that_is_edited_is_never_replaced_and_newer_ones_are_counted(
     chromium: Browser, server: ServerProcess, shoot, console_errors: list[str]
 ):

@@ -52,6 +52,7 @@ def frame_of(page: Page):
     return next(frame for frame in page.frames if "/embed" in frame.url)
 
 
+@pytest.mark.slow  # plays a whole call of three minutes
 def test_the_cursor_stays_in_the_crm_while_suggestions_arrive_and_chords_work(
     chromium: Browser, server: ServerProcess, crm: str, shoot, console_errors: list[str]
 ):
