@@ -7,7 +7,7 @@ import pytest
 from loadtest.redteam import WAYS, Bench, approved_answers, heard, judge, judge_typed, read_cases, typed
 from loadtest.understanding import open_bank
 
-pytestmark = [pytest.mark.models, pytest.mark.anyio]
+pytestmark = [pytest.mark.models, pytest.mark.slow, pytest.mark.anyio]
 
 
 def unsafe(wrong: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -25,7 +25,6 @@ async def test_without_a_model_nothing_unsafe_is_put_forward(bank):
     assert unsafe(wrong) == {}
 
 
-@pytest.mark.slow
 async def test_with_a_model_that_obeys_the_attack_nothing_unsafe_is_put_forward(bank):
     wrong = await judge(Bench(bank, None, None, obedient=True), heard(read_cases()), approved_answers(), ways=WAYS)
     assert unsafe(wrong) == {}
