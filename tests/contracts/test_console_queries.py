@@ -96,9 +96,7 @@ SINGLE = [name for name in FILTERS if "," not in name and name != "no call fits"
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_page_is_read_from_an_index_in_order_and_not_sorted(database: Database, name: str) -> None:
     if not database.is_sqlite:
-        pytest.skip(
-            "PostgreSQL reads a table of this size whole, whatever its indexes; see docs/explanation/console-speed.md for a million"
-        )
+        pytest.skip("by design: PostgreSQL reads a table of this size whole, whatever its indexes (docs/explanation/console-speed.md)")
     query = SqlCallList(database).query(EVERYBODY, FILTERS[name], before=(END, "m"), limit=51)
     compiled = query.compile(database.engine, compile_kwargs={"render_postcompile": True})
     with database.read() as connection:
