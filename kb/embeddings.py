@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from copilot.domain.errors import EngineError
 from copilot.domain.ports.knowledge import Embedder
-from copilot.modelhub import ModelHub
+from copilot.modelhub.hub import ModelHub
 
 Vectors = npt.NDArray[np.float32]
 _BATCH = 16

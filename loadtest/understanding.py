@@ -27,7 +27,7 @@ from copilot.domain.ports.knowledge import IntentClassifier, MoodClassifier
 from copilot.domain.transcript import TranscriptFinal
 from copilot.live.rules import parse_checklists, parse_compliance
 from copilot.live.session import Findings, Heard, Investigate, LiveSession, Record
-from copilot.modelhub import ModelHub
+from copilot.modelhub.hub import ModelHub
 from copilot.privacy.masker import Masker
 from copilot.settings import Settings
 from kb.embedded import EmbeddedEngine

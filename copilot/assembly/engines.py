@@ -62,6 +62,14 @@ def one_core_each() -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
+def import_model_code() -> None:
+    """Import what the models run on, before threads load several of them at once: importing in two threads can end in a deadlock error."""
+    import faster_whisper  # noqa: F401
+    import onnxruntime  # noqa: F401
+
+    import streaming.vad.silero  # noqa: F401
+
+
 def model_hub(settings: Settings) -> ModelHub:
     """The model files of this installation."""
     from copilot.modelhub.hub import ModelHub

@@ -121,6 +121,7 @@ class Server:
         stack.callback(self.store.close)
         self.media = engines.open_media(settings)
         self.tools = await asyncio.to_thread(engines.open_tools, settings, self.store.audit.record)
+        await asyncio.to_thread(engines.import_model_code)
         # Models load while the rest comes up; both take a second or two of one core.
         recognizer_task = asyncio.create_task(asyncio.to_thread(self._load_recognizer))
         self.embedder = await asyncio.to_thread(engines.open_embedder, settings)

@@ -22,8 +22,9 @@ def chromium_program() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for each file: while Playwright's loop runs, no asynchronous test of another file can run in the same process."""
     program = chromium_program()
     if program is None:
         message = "No Chromium found: install Debian's chromium package (make setup-dev does)."

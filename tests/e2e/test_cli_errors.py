@@ -41,10 +41,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "broken-yaml/faq/cards.zh.yaml": "domain: cards\nlang: zh\nentries: [",
         "no-answer/faq/cards.zh.yaml": "domain: cards\nlang: zh\nentries:\n  - {id: card-loss, title: 挂失}\n",
         "broken-pack/intents.yaml": "intents: {",
-        "nothing/readme.txt": "no article here",
     }.items():
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(text, encoding="utf-8")
+    (folder / "nothing").mkdir()
     return folder
 
 

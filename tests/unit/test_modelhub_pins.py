@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from copilot.domain.errors import ConfigError, EngineError, NotFound
-from copilot.modelhub import ModelHub, SourceConfig
+from copilot.modelhub.hub import ModelHub
 from copilot.modelhub.manifest import parse_manifest
 from copilot.modelhub.pinning import PINS, known_models, manifest_entry
+from copilot.modelhub.sources import SourceConfig
 from copilot.modelhub.sources import SourceConfig as Sources
 
 REPO = "/Systran/faster-whisper-small/resolve"
