@@ -59,7 +59,7 @@ kb-scale: setup-dev ## The knowledge base with 100,000 passages: search, edit, b
 soak: setup-dev ## Half load for two hours (SOAK_MINUTES=): memory, latency and losses
 	@$(PY) -m loadtest.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(BENCH_ARGS)
 
-screenshot: setup-dev ## Take the picture of the README again
+screenshot: setup-dev ## Take the pictures of the README again
 	@$(PY) -m loadtest.screenshot
 
 web: ## Build the web UI into the package
