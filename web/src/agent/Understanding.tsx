@@ -153,6 +153,7 @@ export function Checklist({ state }: { state: CallState }) {
           <strong>{t('sop.title')}</strong> <span class="dim">{t('sop.waiting')}</span>
         </p>
       )}
+      {sorted.length > 0 && <Next state={state} />}
       {sorted.map((list, i) => {
         const ticks = state.ticks[list.id] ?? {};
         const done = list.steps.filter((s) => s.id in ticks).length;
@@ -199,12 +200,11 @@ export function Checklist({ state }: { state: CallState }) {
           </details>
         );
       })}
-      {sorted.length > 0 && <Next state={state} />}
     </section>
   );
 }
 
-/** The step to do next, with the words for it. Its line is there as long as there are steps. */
+/** The step to do next, with the words for it. Its line is there, before the steps, as long as there are steps. */
 function Next({ state }: { state: CallState }) {
   const app = useApp();
   const t = app.t.value;
