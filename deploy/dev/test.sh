@@ -12,10 +12,12 @@ step() { # name, command…
 py=.venv/bin/python
 step "checks" deploy/dev/check.sh
 step "web unit tests" npm --prefix web run -s test
-step "unit, property, contract and end-to-end tests" $py -m pytest -q -n 2 --dist loadfile -m "not models and not browser and not slow and not gpu and not online and not llm and not diarization"
+here="not slow and not gpu and not online and not llm and not diarization"
+step "unit, property, contract and end-to-end tests" $py -m pytest -q -n 2 --dist loadfile -m "not models and not browser and $here"
+step "calls by every protocol, with nothing else running" $py -m pytest -q --timeout 600 -m "alone and $here"
 # Most of these wait for calls that are played at the speed of speech, so two at a time are nearly twice as fast. None asserts a time.
 step "real models, real speech and a real browser" $py -m pytest -q -n 2 --dist loadfile --timeout 600 --durations 12 \
-  -m "(models or browser) and not slow and not gpu and not online and not llm and not diarization"
+  -m "(models or browser) and not alone and $here"
 slow() { $py -m pytest -q -m "slow and not gpu and not online and not llm and not diarization" --timeout 3600; local status=$?; [ $status -eq 5 ] || return $status; }  # 5: none marked
 [ -n "$all" ] && step "slow suites" slow
 printf '\nNot run here by design: tests marked gpu (need a GPU), online (need the internet: edge-tts, model hub), llm (make test-llm: half a gigabyte)\nand diarization (make test-diarization: an environment of 2 to 7 GB).\n'

@@ -21,7 +21,7 @@ from loadtest.scoring import edit_distance, normalise
 from loadtest.server_process import ServerProcess
 from streaming.callers import CALLERS
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.models, pytest.mark.alone, pytest.mark.timeout(900)]
 
 AT_ONCE = 3
 """Calls: five or six channels, so that finals are decoded as the file's are. On busier decoders they get a smaller beam."""
