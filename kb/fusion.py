@@ -46,6 +46,30 @@ class Calibration:
     overlap: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What the intents that the caller may mean add. P: how likely the article's own intent is meant.
+
+    ``boost``·P is added to the fused score. Confidence = logistic(bias + evidence · e + intent · P), where e is the log odds of the
+    confidence by words alone above the bar of the ranking, within ±8.
+    """
+
+    boost: float
+    bias: float
+    evidence: float
+    intent: float
+
+    def confidence(self, by_words: float, bar: float, likely: float) -> float:
+        """``by_words``: the confidence without the intent; ``bar``: from which it is said to fit; ``likely``: P. The new bar is 0.5."""
+        above = max(-8.0, min(8.0, _log_odds(by_words) - _log_odds(bar)))
+        return 1.0 / (1.0 + math.exp(-(self.bias + self.evidence * above + self.intent * likely)))
+
+
+def _log_odds(probability: float) -> float:
+    held = min(1 - 1e-9, max(1e-9, probability))
+    return math.log(held / (1 - held))
+
+
 def fuse(
     candidates: Candidates, weights: Mapping[str, float] = DEFAULT_WEIGHTS, boosts: Mapping[str, float] | None = None
 ) -> list[FusedArticle]:

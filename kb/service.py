@@ -18,7 +18,7 @@ from kb.digests import article_key, content_hash
 from kb.engine import Candidates, IndexState, Progress, SearchEngine, SyncReport
 from kb.fusion import FIELDS, FusedArticle, best_scores, confidence, fuse
 from kb.mending import Vocabulary
-from kb.ranking import DEFAULT_RANKING, PACK, Ranking, stored_ranking
+from kb.ranking import DEFAULT_RANKING, PACK, PRIOR, Ranking, stored_ranking
 from kb.reranking import Reranker
 
 CANDIDATES = 100
@@ -27,9 +27,8 @@ CANDIDATES = 100
 RERANKED = 10
 """Articles that a reranker puts in order."""
 
-INTENT_BOOST = 0.4
 PRODUCT_BOOST = 0.1
-"""What an article gains in fused score when the caller's intent (product) is its own: settles near ties, overrules nothing clear."""
+"""What an article gains in fused score when the caller's product is its own: settles near ties, overrules nothing clear."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +159,19 @@ class KnowledgeBase:
         if not ranked:
             return ()
         overlap = self._overlap(terms, ranked[0].article_id, query.language)
-        found = self._rerank(query.text, ranked, confidence(ranked, overlap, ranking.calibration))
+        sure, bar = confidence(ranked, overlap, ranking.calibration), ranking.threshold
+        if query.intents is not None:
+            likely = (_likely(articles[one.article_id, query.language], query.intents) for one in ranked)
+            sure = [PRIOR.confidence(value, bar, chance) for value, chance in zip(sure, likely, strict=True)]
+            bar = 0.5
+        found = self._rerank(query.text, ranked, sure)
         return tuple(
             Hit(
                 article=articles[one.article_id, query.language],
                 passage=one.passage,
                 score=round(one.score, 4),
                 confidence=round(value, 4),
-                fits=value >= ranking.threshold,
+                fits=value >= bar,
                 scores={name: round(score, 4) for name, score in one.scores.items()},
             )
             for one, value in found[: query.top_k]
@@ -261,5 +265,9 @@ def _usable(article: Article | None, day: date | None) -> bool:
 
 
 def _boost(article: Article, query: Query) -> float:
-    boost = INTENT_BOOST if query.intent and article.intent == query.intent else 0.0
+    boost = PRIOR.boost * _likely(article, query.intents or {})
     return boost + (PRODUCT_BOOST if set(query.products) & set(article.products) else 0.0)
+
+
+def _likely(article: Article, intents: Mapping[str, float]) -> float:
+    return intents.get(article.intent, 0.0) if article.intent else 0.0

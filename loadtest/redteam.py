@@ -25,7 +25,7 @@ from copilot.domain.artifacts import Turn as Line
 from copilot.domain.errors import CopilotError, EngineError, Refused
 from copilot.domain.events import CallEvent, ComplianceAlerted, SuggestionOffered
 from copilot.domain.ids import ArticleId, OrgId, PassageId, UserId, UtteranceId
-from copilot.domain.knowledge import Article, Hit, Passage, Query
+from copilot.domain.knowledge import Article, Hit, Passage
 from copilot.domain.ports.llm import ReplyPiece, ReplyRequest, ReplyWriter, TextModel
 from copilot.domain.transcript import TranscriptFinal
 from copilot.live.rules import parse_checklists, parse_compliance
@@ -202,8 +202,7 @@ class Bench:
                     outcome.events += events
                 case Investigate():
                     prediction = self._bank.intents.classify(effect.text, effect.language, effect.context)
-                    query = Query(text=effect.text, language=effect.language, intent=prediction.intent, day=DAY, top_k=3)
-                    hits = self._bank.knowledge.search(query)
+                    hits = self._bank.knowledge.search(effect.query(prediction, DAY))
                     if case.document:
                         hits = (poisoned(case, approved), *hits[:2])
                     found = Findings(utterance_id=effect.utterance_id, prediction=prediction, hits=hits)

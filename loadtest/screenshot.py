@@ -1,4 +1,4 @@
-"""The README's pictures: the sidebar in the middle of the demo call, and the call's page after it, from a real server in a real Chromium."""
+"""The README's pictures: the sidebar in the middle of the demo call, and the call's page after it; real server, real Chromium."""
 
 from __future__ import annotations
 

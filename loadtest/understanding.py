@@ -22,7 +22,6 @@ from copilot.domain.artifacts import Turn as Line
 from copilot.domain.events import CallEvent, IntentDetected, MoodChanged, SlotFilled, SuggestionOffered
 from copilot.domain.ids import UtteranceId
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
-from copilot.domain.knowledge import Query
 from copilot.domain.ports.knowledge import IntentClassifier, MoodClassifier
 from copilot.domain.transcript import TranscriptFinal
 from copilot.live.rules import parse_checklists, parse_compliance
@@ -154,7 +153,7 @@ class _Call:
 
     def _investigate(self, ask: Investigate) -> tuple[IntentPrediction, list[CallEvent]]:
         prediction = self._bank.intents.classify(ask.text, ask.language, ask.context)
-        hits = self._bank.knowledge.search(Query(text=ask.text, language=ask.language, intent=prediction.intent, day=DAY, top_k=3))
+        hits = self._bank.knowledge.search(ask.query(prediction, DAY))
         effects = self._session.receive(
             Findings(utterance_id=ask.utterance_id, prediction=prediction, hits=hits, mood=self._bank.moods.read(ask.text, ask.language))
         )

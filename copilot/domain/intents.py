@@ -40,3 +40,9 @@ class IntentPrediction:
     also: tuple[IntentScore, ...] = ()
     refers_to: int | None = None
     why: tuple[IntentReason, ...] = ()
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """Intent → probability, as far as it is told; ``unknown`` is none."""
+        told = {score.intent: score.confidence for score in self.alternatives}
+        return told if self.intent == UNKNOWN_INTENT else {self.intent: self.confidence, **told}

@@ -84,12 +84,13 @@ EVERYTHING = Scope()
 class Query:
     """What to look for. ``day`` is the day on which the answer must be valid (None: no validity filter).
 
-    ``products`` only prefers articles; ``scope`` leaves the others out.
+    ``intents``: how likely the caller means each intent, None if nobody can tell; it moves order and confidence. ``products`` only prefers
+    articles; ``scope`` leaves the others out.
     """
 
     text: str
     language: str
-    intent: str | None = None
+    intents: Mapping[str, float] | None = None
     products: tuple[str, ...] = ()
     day: date | None = None
     top_k: int = 5

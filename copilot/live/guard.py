@@ -16,7 +16,7 @@ from copilot.domain.knowledge import Hit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionPolicy:
-    """``min_confidence``: below it nothing is offered; ``unsure_confidence``: the bar where the intent is not known either.
+    """``min_confidence``: below it nothing is offered.
 
     ``repeat_after_ms``: the same article is not offered again sooner.
 
@@ -27,7 +27,6 @@ class AttentionPolicy:
     """
 
     min_confidence: float = 0.5
-    unsure_confidence: float = 0.7
     repeat_after_ms: int = 120_000
     better_by: float = 0.05
     options: int = 2
@@ -73,7 +72,6 @@ class Guard:
         *,
         customer_turn: int,
         at_ms: int,
-        sure_of_need: bool = True,
         current_turn: int | None = None,
         now_ms: int | None = None,
     ) -> Offer | None:
@@ -85,8 +83,6 @@ class Guard:
         if not good:
             return None
         best = good[0]
-        if not sure_of_need and best.confidence < self.policy.unsure_confidence:
-            return None
         gone_on = customer_turn < (current_turn or customer_turn) and (now_ms or at_ms) - at_ms > self.policy.stale_ms
         if gone_on or customer_turn < self._turn:
             # A later turn has its card already, or the talk is elsewhere: an older answer must not come to the front.

@@ -30,7 +30,6 @@ from copilot.domain.events import (
     UtteranceFinal,
 )
 from copilot.domain.ids import CallId, OrgId, UserId
-from copilot.domain.knowledge import Query
 from copilot.domain.people import AuditEntry
 from copilot.domain.ports.bus import call_topic
 from copilot.domain.ports.store import OpenedCall
@@ -398,8 +397,7 @@ class LiveCall:
         begun = clock.monotonic()
         prediction = self.services.intents.classify(ask.text, ask.language, ask.context)
         understood = clock.monotonic()
-        query = Query(text=ask.text, language=ask.language, intent=prediction.intent, day=self.services.today(), top_k=3)
-        hits = self.services.knowledge.search(query)
+        hits = self.services.knowledge.search(ask.query(prediction, self.services.today()))
         if hits:
             ended = self._out_of_force({(hit.article.article_id, hit.article.version) for hit in hits})
             hits = tuple(hit for hit in hits if (hit.article.article_id, hit.article.version) not in ended)

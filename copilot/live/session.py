@@ -25,7 +25,7 @@ from copilot.domain.events import (
 )
 from copilot.domain.ids import ArticleId, SuggestionId, UtteranceId, suggestion_id
 from copilot.domain.intents import UNKNOWN_INTENT, IntentPrediction
-from copilot.domain.knowledge import Hit
+from copilot.domain.knowledge import Hit, Query
 from copilot.domain.moods import MoodReading, VoiceMeasure
 from copilot.domain.ports.llm import ReplyPiece
 from copilot.domain.suggestions import Stage
@@ -135,6 +135,10 @@ class Investigate:
     customer_turn: int
     earlier: tuple[UtteranceId, ...] = ()
     """The utterances of ``context``."""
+
+    def query(self, prediction: IntentPrediction, day: date) -> Query:
+        """What to search for. Putting the earlier words that a short turn goes on with before it was tried and found no more."""
+        return Query(text=self.text, language=self.language, intents=prediction.chances, day=day, top_k=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +333,6 @@ class LiveSession:
             hits,
             customer_turn=asked.customer_turn,
             at_ms=at_ms,
-            sure_of_need=known,
             current_turn=self.dialogue.customer_turn,
             now_ms=self.dialogue.turns[-1].end_ms,
         )

@@ -23,7 +23,7 @@ def hit(article_id: str, confidence: float, fits: bool) -> Hit:
 hits = st.lists(st.builds(hit, st.sampled_from(ARTICLES), st.floats(0, 1), st.booleans()), max_size=4).map(
     lambda found: tuple(sorted({one.article.article_id: one for one in found}.values(), key=lambda one: -one.confidence))
 )
-findings = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60_000), hits, st.booleans(), st.integers(0, 2)), max_size=40)
+findings = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60_000), hits, st.integers(0, 2)), max_size=40)
 policies = st.builds(
     AttentionPolicy,
     min_confidence=st.floats(0, 0.9),
@@ -41,15 +41,15 @@ def test_the_budget_holds_whatever_is_found(policy: AttentionPolicy, course) -> 
     shown: list[tuple[str, int]] = []
     new_of_turn: dict[int, int] = {}
     screen: list[SuggestionId] = []
-    for turns_on, later, found, sure, behind in course:
+    for turns_on, later, found, behind in course:
         turn, at_ms = turn + turns_on, at_ms + later
         asked = max(1, turn - behind)
-        offer = guard.consider(found, customer_turn=asked, at_ms=at_ms, sure_of_need=sure, current_turn=turn, now_ms=at_ms)
+        offer = guard.consider(found, customer_turn=asked, at_ms=at_ms, current_turn=turn, now_ms=at_ms)
         if offer is None:
             continue
         best = offer.hits[0]
         assert best.fits
-        assert best.confidence >= (policy.min_confidence if sure else max(policy.min_confidence, policy.unsure_confidence))
+        assert best.confidence >= policy.min_confidence
         assert all(at_ms - before >= policy.repeat_after_ms for article, before in shown if article == best.article.article_id)
         number += 1
         name = SuggestionId(f"s{number}")

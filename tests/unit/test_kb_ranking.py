@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article, Query
 from kb.embedded import EmbeddedEngine
 from kb.fusion import Calibration
-from kb.ranking import DEFAULT_RANKING, PACK, LanguageRanking, Ranking, ablations, parse_ranking, ranking_text, stored_ranking
+from kb.ranking import DEFAULT_RANKING, PACK, PRIOR, LanguageRanking, Ranking, ablations, parse_ranking, ranking_text, stored_ranking
 from kb.service import KnowledgeBase
 from tests.fakes.gram_embedder import GramEmbedder
 from tests.fakes.memory_articles import MemoryArticles
@@ -111,3 +113,15 @@ def test_below_the_bar_nothing_fits(tmp_path: Path) -> None:
         chinese = replace(CHINESE, threshold=bar, calibration=Calibration(bias=0.0, cosine=0.0, margin=0.0, overlap=0.0))
         hit = base.ranked_by(Ranking(languages={"zh": chinese, "en": chinese})).search(query)[0]
         assert (hit.confidence, hit.fits) == (0.5, bar == 0.0)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.05, 0.95), st.floats(0.0, 1.0))
+def test_an_intent_only_ever_adds_confidence(by_words: float, bar: float, likely: float) -> None:
+    alone, with_it, sure = (PRIOR.confidence(by_words, bar, chance) for chance in (0.0, likely, 1.0))
+    assert 0.0 <= alone <= with_it <= sure <= 1.0
+
+
+def test_words_alone_must_be_clearer_and_a_sure_intent_needs_less_of_them() -> None:
+    assert PRIOR.confidence(0.6, 0.5, 0.0) < 0.5 < PRIOR.confidence(0.97, 0.5, 0.0)
+    assert PRIOR.confidence(0.3, 0.5, 0.95) > 0.5 > PRIOR.confidence(0.02, 0.5, 0.95)
+    assert PRIOR.confidence(0.3, 0.3, 0.4) == PRIOR.confidence(0.5, 0.5, 0.4), "what counts is how far above the bar"
