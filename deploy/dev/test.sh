@@ -13,7 +13,8 @@ py=.venv/bin/python
 step "checks" deploy/dev/check.sh
 step "web unit tests" npm --prefix web run -s test
 here="not slow and not gpu and not online and not llm and not diarization"
-step "unit, property, contract and end-to-end tests" $py -m pytest -q -n 2 --dist loadfile -m "not models and not browser and $here"
+step "unit, property, contract and end-to-end tests" $py -m pytest -q -n 2 --dist loadfile --durations 8 \
+  -m "not models and not browser and $here"
 step "calls by every protocol, with nothing else running" $py -m pytest -q --timeout 600 -m "alone and $here"
 # Most of these wait for calls that are played at the speed of speech, so two at a time are nearly twice as fast. None asserts a time.
 step "real models, real speech and a real browser" $py -m pytest -q -n 2 --dist loadfile --timeout 600 --durations 12 \
