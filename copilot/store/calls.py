@@ -15,7 +15,7 @@ from copilot.domain.errors import Conflict, Forbidden, NotFound
 from copilot.domain.events import CallEnded, CallEvent, EventEnvelope, SuggestionFeedback
 from copilot.domain.ids import CallId, OrgId, UserId
 from copilot.domain.people import AuditEntry, Scope, may_hear_values
-from copilot.store import rows
+from copilot.store import rows, suggestions
 from copilot.store import tables as t
 from copilot.store.audit import append_entry
 from copilot.store.database import Database
@@ -220,7 +220,10 @@ class SqlCalls:
         self._database.scrub()
 
     def rebuild_projections(self, org_id: OrgId | None = None) -> int:
-        """Folds every call again from its events; how many rows were wrong. Ownership (epoch, owner, team) is left alone."""
+        """Folds every call and its cards again from the events; of how many calls something was wrong.
+
+        Ownership (epoch, owner, team) is left alone.
+        """
         changed = 0
         query = sa.select(t.calls.c.org_id, t.calls.c.call_id)
         with self._database.read() as connection:
@@ -228,9 +231,13 @@ class SqlCalls:
         for key in keys:
             with self._database.write() as connection:
                 row = rows.lock_call(connection, key.org_id, key.call_id)
-                call = fold(key.org_id, key.call_id, rows.read(connection, self._keyring, key.org_id, key.call_id))
+                events = rows.read(connection, self._keyring, key.org_id, key.call_id)
+                call = fold(key.org_id, key.call_id, events)
+                # Of an erased call the events no longer say which article a card was of; its rows do, and stay.
+                readable = rows.find_cipher(connection, self._keyring, key.org_id, key.call_id) is not None
+                cards_were_wrong = readable and suggestions.rebuild(connection, key.org_id, key.call_id, events)
+                changed += cards_were_wrong or call != rows.call_of(row)
                 if call != rows.call_of(row):
-                    changed += 1
                     here = rows.is_call(t.calls, key.org_id, key.call_id)
                     connection.execute(sa.update(t.calls).where(here).values(**rows.projection(call)))
         return changed

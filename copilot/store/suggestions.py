@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from copilot.domain.events import EventEnvelope, ReplyRefused, SuggestionFeedback, SuggestionOffered, SuggestionOutcome, SuggestionWithdrawn
+from copilot.domain.ids import CallId, OrgId
 from copilot.domain.people import Scope
 from copilot.domain.suggestions import Stage
 from copilot.store import tables as t
@@ -83,6 +84,17 @@ def follow(connection: Connection, envelopes: Sequence[EventEnvelope]) -> None:
                 _change(connection, envelope, event.suggestion_id, {"withdrawn": True})
             case _:
                 pass
+
+
+def rebuild(connection: Connection, org_id: OrgId, call_id: CallId, envelopes: Sequence[EventEnvelope]) -> bool:
+    """Writes the rows of one call again from all its events; whether they were wrong."""
+    table = t.suggestions
+    mine = sa.and_(table.c.org_id == org_id, table.c.call_id == call_id)
+    rows = sa.select(table).where(mine).order_by(table.c.suggestion_id)
+    before = connection.execute(rows).all()
+    connection.execute(sa.delete(table).where(mine))
+    follow(connection, envelopes)
+    return before != connection.execute(rows).all()
 
 
 def _is(envelope: EventEnvelope, suggestion_id: str) -> sa.ColumnElement[bool]:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from copilot.domain.events import ReplyRefused, SuggestionFeedback, SuggestionOffered, SuggestionOutcome
+from copilot.domain.events import CallEnded, ReplyRefused, SuggestionFeedback, SuggestionOffered, SuggestionOutcome
 from copilot.domain.ids import OrgId, UserId
 from copilot.domain.knowledge import Citation
 from copilot.domain.people import Scope
 from copilot.domain.suggestions import Stage
+from copilot.store import tables as t
 from tests.fakes.stores import CALL, ORG, make_store, new_database, postgres_server, sqlite_url, started
 
 pytestmark = pytest.mark.anyio
@@ -73,4 +75,25 @@ async def test_a_row_tells_what_became_of_a_card(url: str, tmp_path: Path) -> No
     ):
         assert store.suggestions.rows(stranger, since=LONG_AGO) == []
         assert store.suggestions.use(stranger, since=LONG_AGO) == []
+    store.close()
+
+
+async def test_the_rows_can_be_written_again_from_the_events(url: str, tmp_path: Path) -> None:
+    store = make_store(url, tmp_path)
+    opened = await store.journal.open(ORG, CALL, "node")
+    await store.journal.append(ORG, opened, [started()])
+    outcome = SuggestionOutcome(suggestion_id="s1", outcome="said", confidence=0.9, coverage=0.8, at_ms=9000)
+    await store.journal.append(ORG, opened, [offered(1), offered(2), outcome])
+    await store.journal.append(ORG, opened, [CallEnded(reason="hangup", duration_ms=9_000)])
+    everyone = Scope(org_id=ORG, user_id=UserId("q"), roles=frozenset({"inspector"}))
+    told = store.suggestions.rows(everyone, since=LONG_AGO)
+    assert store.calls.rebuild_projections() == 0
+    with store.database.write() as connection:
+        connection.execute(sa.update(t.suggestions).values(outcome="", article_id="wrong"))
+        connection.execute(sa.delete(t.suggestions).where(t.suggestions.c.suggestion_id == "s2"))
+    assert store.calls.rebuild_projections() == 1
+    assert store.suggestions.rows(everyone, since=LONG_AGO) == told
+    store.calls.erase_call(ORG, CALL, "test")
+    assert store.calls.rebuild_projections() == 0, "what happened is told also of a call whose words are gone"
+    assert [row.article_id for row in store.suggestions.rows(everyone, since=LONG_AGO)] == ["card-loss", "card-loss"]
     store.close()
