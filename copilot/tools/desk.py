@@ -37,9 +37,21 @@ _SCHEMA: dict[str, object] = {
 }
 
 
+Refusal = Literal["", "not_set_up", "personal", "no_match", "not_allowed"]
+
+
+class _Refused(InvalidInput):
+    """Why a question is not answered, as a word for the screen and a sentence."""
+
+    def __init__(self, reason: Refusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason: Refusal = reason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolAnswer:
-    """``rows`` of a query or the one row of a look-up; ``refused``: why nothing ran; ``confirm``: what the agent must confirm with.
+    """``rows`` of a query or the one row of a look-up; ``refused``: why nothing ran (``reason``: in a word); ``confirmation``: what the
+    agent must confirm with.
 
     ``statement``: the query that ran, for whoever wants to see it. ``generated``: a model wrote it.
     """
@@ -51,6 +63,7 @@ class ToolAnswer:
     statement: str = ""
     generated: bool = False
     refused: str = ""
+    reason: Refusal = ""
     confirmation: str = ""
 
 
@@ -76,27 +89,28 @@ class ToolDesk:
         try:
             answer = self._answer(question, language)
         except InvalidInput as error:
-            answer = ToolAnswer(status="refused", refused=str(error))
+            reason = error.reason if isinstance(error, _Refused) else "not_allowed"
+            answer = ToolAnswer(status="refused", refused=str(error), reason=reason)
         self._audited("tool.query" if answer.status == "answered" else "tool.refused", answer.source or "question", org_id, user_id)
         return answer
 
     def _answer(self, question: str, language: str) -> ToolAnswer:
         if self.database is None or not self.tools.views:
-            raise InvalidInput("No views are set up to answer questions from.")
+            raise _Refused("not_set_up", "No views are set up to answer questions from.")
         if find_pii(question) or "【" in question:
-            raise InvalidInput("The question names a person or a number of one; the views hold nothing about customers.")
+            raise _Refused("personal", "The question names a person or a number of one; the views hold nothing about customers.")
         for known in self.tools.questions:
             for pattern in known.patterns.get(language, ()):
                 if match := pattern.search(question):
                     values = {name: value or "" for name, value in match.groupdict().items()}
                     return self._run(known.sql, values, known.question_id, generated=False)
         if self.model is None:
-            raise InvalidInput("None of the questions that are set up fits.")
+            raise _Refused("no_match", "None of the questions that are set up fits.")
         views = [{"name": view.name, "about": view.about, "columns": dict(view.columns)} for view in self.tools.views]
         variables: dict[str, object] = {"language": language, "question": question, "views": views, "dialect": self.database.dialect}
         written = str(self.model.complete_json("sql", variables, _SCHEMA)["sql"]).strip()
         if not written:
-            raise InvalidInput("The views hold nothing that answers the question.")
+            raise _Refused("no_match", "The views hold nothing that answers the question.")
         return self._run(written, {}, "model", generated=True)
 
     def _run(self, sql: str, values: Mapping[str, str], source: str, *, generated: bool) -> ToolAnswer:

@@ -17,6 +17,8 @@ import type { AgentModel } from './model.ts';
 import { Notes } from './Notes.tsx';
 import { inFront, Strip, stripItems } from './Strip.tsx';
 import { REASONS, type Rejecting, SuggestionArea } from './SuggestionCard.tsx';
+import { ToolsDialog } from './ToolsDialog.tsx';
+import { type Tool, toolsOf } from './tools.ts';
 import { Checklist, Intents } from './Understanding.tsx';
 import { useShortcuts } from './useShortcuts.ts';
 
@@ -32,17 +34,18 @@ interface Props {
 }
 
 /** Actions that open something to type into or to read. */
-const TAKES_FOCUS: readonly Action[] = ['edit', 'search', 'notes', 'help'];
+const TAKES_FOCUS: readonly Action[] = ['edit', 'search', 'tools', 'notes', 'help'];
 
 export function Desk({ model, state, idle, lead, testid }: Props) {
   const app = useApp();
   const t = app.t.value;
   const keys = app.keys.value;
   const [now, setNow] = useState(Date.now());
-  const [dialog, setDialog] = useState<'search' | 'help' | null>(null);
+  const [dialog, setDialog] = useState<'search' | 'tools' | 'help' | null>(null);
   const [editing, setEditing] = useState(false);
   const [rejecting, setRejecting] = useState<Rejecting>(null);
   const [noting, setNoting] = useState(false);
+  const [tools, setTools] = useState<readonly Tool[]>([]);
   const [dismissed, setDismissed] = useState<ReadonlySet<number>>(new Set());
 
   useEffect(() => {
@@ -53,6 +56,12 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
       model.stop();
     };
   }, [model]);
+
+  // What can be asked is set up by the bank and seldom changes; without it, or while it cannot be read, there is no button.
+  const language = app.language.value;
+  useEffect(() => {
+    toolsOf(app.api, language).then(setTools, () => setTools([]));
+  }, [app, language]);
 
   const shownId = model.deck.value.shownId;
   const callId = state?.call.call_id ?? null;
@@ -111,6 +120,10 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
       case 'search':
         setDialog('search');
         return true;
+      case 'tools':
+        if (tools.length === 0) return false;
+        setDialog('tools');
+        return true;
       case 'help':
         setDialog('help');
         return true;
@@ -131,7 +144,12 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
   useShortcuts(run);
 
   const ended = state?.call.phase === 'ended';
-  const opener = (which: 'search' | 'help', label: string, icon: 'search' | 'keyboard', wide: boolean) => (
+  const opener = (
+    which: 'search' | 'tools' | 'help',
+    label: string,
+    icon: 'search' | 'table' | 'keyboard',
+    wide: boolean,
+  ) => (
     <button
       type="button"
       class={`quiet${wide ? ' wide-only' : ''}`}
@@ -149,6 +167,7 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
       extra={
         <>
           {opener('search', t('kb.search'), 'search', false)}
+          {tools.length > 0 && opener('tools', t('tools.title'), 'table', false)}
           {opener('help', t('help.title'), 'keyboard', true)}
         </>
       }
@@ -208,6 +227,7 @@ export function Desk({ model, state, idle, lead, testid }: Props) {
         )}
       </main>
       {dialog === 'search' && <SearchDialog onClose={() => setDialog(null)} />}
+      {dialog === 'tools' && <ToolsDialog tools={tools} onClose={() => setDialog(null)} />}
       {dialog === 'help' && <HelpDialog onClose={() => setDialog(null)} />}
     </Shell>
   );

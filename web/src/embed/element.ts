@@ -8,7 +8,7 @@ import { type Action, actionOf, chordOf, DEFAULT_KEYS, isPlain, type Keys } from
 import { type FromFrame, type FromHost, readMessage, VERSION } from './messages.ts';
 
 /** These need typing, so the cursor goes to the sidebar until they are done. */
-const TYPING: readonly Action[] = ['edit', 'search', 'notes', 'help'];
+const TYPING: readonly Action[] = ['edit', 'search', 'tools', 'notes', 'help'];
 
 export class PangtingSidebar extends HTMLElement {
   /** Gives a token of the host's back end (docs/how-to/embed.md); without one the agent signs in inside the frame. */

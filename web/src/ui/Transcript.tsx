@@ -84,6 +84,7 @@ export function Transcript({ state, active = null, onSeek, follow = 'end' }: Pro
               key={r.row.utterance_id}
               row={r.row}
               secrets={state.secrets}
+              translation={state.translations[r.row.utterance_id] ?? ''}
               active={r.row.utterance_id === active}
               {...(onSeek === undefined ? {} : { onSeek })}
             />
@@ -121,10 +122,12 @@ function Who({ channel, at }: { channel: Channel; at: number }) {
 function FinalRow(props: {
   row: Utterance;
   secrets: Readonly<Record<string, string>>;
+  /** Empty: there is none. */
+  translation: string;
   active: boolean;
   onSeek?: (u: Utterance) => void;
 }) {
-  const { row, secrets, active, onSeek } = props;
+  const { row, secrets, translation, active, onSeek } = props;
   const t = useApp().t.value;
   const low = row.confidence < LOW_CONFIDENCE;
   return (
@@ -152,6 +155,11 @@ function FinalRow(props: {
       <p class={`bubble${low ? ' low' : ''}`} title={low ? t('tr.lowconf') : undefined}>
         <Rich text={row.text} corrections={row.corrections} secrets={secrets} />
       </p>
+      {translation !== '' && (
+        <p class="translation" data-testid="translation" lang={row.language === 'zh' ? 'en' : 'zh-CN'}>
+          <span class="generated">{t('tr.translated')}</span> <Rich text={translation} secrets={secrets} />
+        </p>
+      )}
     </div>
   );
 }
