@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from copilot.domain.errors import InvalidInput
+from copilot.domain.packs import PackFault
 from copilot.domain.ports.knowledge import ArticleStore
 from kb import packs
 from kb.loaders import article_files, load_articles
 from kb.reading.text import front_matter
 
+Check = Callable[[str, str], Sequence[PackFault]]
+"""(name, text) → what is wrong with a pack."""
 _ANY_LANGUAGE = "*"
 """Packs hold both languages in one file."""
 
@@ -26,8 +29,11 @@ class ImportReport:
     packs: Mapping[str, bool] = field(default_factory=dict)
 
 
-def import_path(path: Path, articles: ArticleStore, progress: Callable[[str], None] | None = None) -> ImportReport:
-    """Imports a folder, or one FAQ, Markdown or pack file. Idempotent. ``progress`` is told each step in a few words.
+def import_path(
+    path: Path, articles: ArticleStore, progress: Callable[[str], None] | None = None, check: Check = packs.faults
+) -> ImportReport:
+    """Imports a folder, or one FAQ, Markdown or pack file. Idempotent. ``progress`` is told each step in a few words, ``check`` looks at
+    each pack.
 
     Raises InvalidInput listing every fault by file and entry; then nothing was stored. Articles that the folder no longer has stay:
     they are retired on purpose, not by a missing file.
@@ -37,7 +43,7 @@ def import_path(path: Path, articles: ArticleStore, progress: Callable[[str], No
         if progress is not None:
             progress(text)
 
-    texts = _read_packs(path)
+    texts = _read_packs(path, check)
     one_pack = path.is_file() and bool(texts)
     found = [] if one_pack or (texts and not article_files(path)) else load_articles(path)
     say(f"{path}: {len(found)} articles, {len(texts)} packs")
@@ -64,9 +70,9 @@ def _is_article(path: Path) -> bool:
     return front is not None and "id" in front
 
 
-def preview_path(path: Path, articles: ArticleStore) -> ImportReport:
+def preview_path(path: Path, articles: ArticleStore, check: Check = packs.faults) -> ImportReport:
     """What ``import_path`` would do, without storing anything. Raises InvalidInput as it does."""
-    texts = _read_packs(path)
+    texts = _read_packs(path, check)
     one_pack = path.is_file() and bool(texts)
     found = [] if one_pack or (texts and not article_files(path)) else load_articles(path)
     stored = {name: articles.pack(name) for name in texts}
@@ -79,7 +85,7 @@ def report_json(report: ImportReport) -> dict[str, Any]:
     return {"articles": report.articles, "changed": report.changed, "packs": dict(report.packs)}
 
 
-def _read_packs(path: Path) -> dict[str, str]:
+def _read_packs(path: Path, check: Check) -> dict[str, str]:
     """Packs by name. Raises InvalidInput if one is not fit for use."""
     files = [path] if path.is_file() else [path / f"{name}.yaml" for name in packs.LISTS]
     texts: dict[str, str] = {}
@@ -92,7 +98,7 @@ def _read_packs(path: Path) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{file.name}: cannot be read as UTF-8 text ({error})")
             continue
-        problems += [f"{file.name}, {fault}" for fault in packs.faults(file.stem, text)]
+        problems += [f"{file.name}{f', line {fault.line}' if fault.line else ''}, {fault}" for fault in check(file.stem, text)]
         texts[file.stem] = text
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems[:20])

@@ -231,7 +231,7 @@ def checked(pack: str) -> Mapping[str, Any]:
     """The intents pack as data. Raises InvalidInput with its first faults."""
     problems = packs.faults("intents", pack)
     if problems:
-        raise InvalidInput(f"The intents cannot be used; correct intents.yaml: {'; '.join(problems[:5])}.")
+        raise InvalidInput(f"The intents cannot be used; correct intents.yaml: {'; '.join(map(str, problems[:5]))}.")
     data: Mapping[str, Any] = yaml.load(pack, yaml.CSafeLoader)
     return data
 

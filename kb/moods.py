@@ -35,7 +35,7 @@ class MoodReader:
         named = {str(entry.get("id")) for entry in data["moods"]}
         if faults or named != set(MOODS):
             raise InvalidInput(
-                f"The moods cannot be used; correct moods.yaml: {'; '.join(faults[:5]) or 'it must hold ' + ', '.join(MOODS)}."
+                f"The moods cannot be used; correct moods.yaml: {'; '.join(map(str, faults[:5])) or 'it must hold ' + ', '.join(MOODS)}."
             )
         self._embedder = embedder
         self._cues = {

@@ -127,6 +127,7 @@ def _ticket(
         cause=cause,
         cause_evidence=because,
         slots=slots_of(transcript),
+        pack_version=taxonomy.pack_version,
     )
 
 

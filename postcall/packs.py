@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from postcall.qa.rubric import Rubric, parse_rubric
-from postcall.reading import Fields, Names, Patterns, document, version_of
+from postcall.reading import Fields, Names, Patterns, document, each, version_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ class Taxonomy:
     version: str
     categories: tuple[Category, ...]
     causes: tuple[Cause, ...] = ()
+    pack_version: int = 0
+    """Of the store; 0 for a file."""
 
     @property
     def leaves(self) -> tuple[SubCategory, ...]:
@@ -86,27 +88,35 @@ class Packs:
         return ""
 
 
-def parse_packs(taxonomy: str, rubric: str, intents: str) -> Packs:
-    """The three packs from their YAML texts. Raises InvalidInput naming the entry, the fault and the fix."""
-    return Packs(taxonomy=parse_taxonomy(taxonomy), rubric=parse_rubric(rubric), intents=parse_intents(intents))
+def parse_packs(taxonomy: str, rubric: str, intents: str, *, versions: Mapping[str, int] | None = None) -> Packs:
+    """The three packs from their YAML texts; ``versions``: those of the store. Raises InvalidInput naming entry, fault and fix."""
+    known = versions or {}
+    return Packs(
+        taxonomy=replace(parse_taxonomy(taxonomy), pack_version=known.get("taxonomy", 0)),
+        rubric=replace(parse_rubric(rubric), pack_version=known.get("rubric", 0)),
+        intents=parse_intents(intents),
+    )
 
 
 def parse_taxonomy(text: str) -> Taxonomy:
     """``taxonomy.yaml``. Raises InvalidInput, also when two categories claim the same id or the same intent."""
     top = document(text, "taxonomy")
-    categories = tuple(_category(fields) for fields in top.children("categories", "taxonomy category"))
-    causes = tuple(_cause(fields) for fields in top.children("causes", "taxonomy cause")) if top.data.get("causes") else ()
+    categories = each(top.children("categories", "taxonomy category"), _category)
+    causes = each(top.children("causes", "taxonomy cause"), _cause) if top.data.get("causes") else ()
     taxonomy = Taxonomy(version=version_of(top), categories=categories, causes=causes)
     owner: dict[str, str] = {}
     ids: set[str] = set()
-    for leaf in taxonomy.leaves:
-        if leaf.category_id in ids:
-            raise top.fault(f"the id {leaf.category_id} names two level-2 categories; rename one.")
-        ids.add(leaf.category_id)
-        for intent in leaf.intents:
-            if intent in owner:
-                raise top.fault(f"the intent {intent} belongs to {owner[intent]} and to {leaf.category_id}; take it out of one.")
-            owner[intent] = leaf.category_id
+    for parent, category in enumerate(categories):
+        for number, leaf in enumerate(category.children):
+            at = ("categories", parent, "children", number)
+            if leaf.category_id in ids:
+                raise top.fault(f"the id {leaf.category_id} names two level-2 categories; rename one.", *at)
+            ids.add(leaf.category_id)
+            for intent in leaf.intents:
+                if intent in owner:
+                    said = f"the intent {intent} belongs to {owner[intent]} and to {leaf.category_id}; take it out of one."
+                    raise top.fault(said, *at, "intents")
+                owner[intent] = leaf.category_id
     return taxonomy
 
 
@@ -116,7 +126,7 @@ def _cause(fields: Fields) -> Cause:
 
 def _category(fields: Fields) -> Category:
     category_id = fields.text("id")
-    children = tuple(_leaf(child, category_id) for child in fields.children("children", "taxonomy category"))
+    children = each(fields.children("children", "taxonomy category"), lambda child: _leaf(child, category_id))
     return Category(category_id=category_id, name=fields.names("name"), children=children)
 
 

@@ -25,6 +25,7 @@ from copilot.api import (
     kb,
     kb_import,
     microphone,
+    packs,
     preferences,
     problems,
     quality,
@@ -120,6 +121,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(kb.router(context))
     api.include_router(articles.router(context))
     api.include_router(kb_import.router(context))
+    api.include_router(packs.router(context))
     api.include_router(telephony.router(context))
     api.include_router(microphone.router(context))
     api.include_router(health.status_router(context))

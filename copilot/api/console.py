@@ -114,7 +114,7 @@ def router(context: ApiContext) -> APIRouter:
         count: bool = False,
     ) -> Json:
         """Calls in scope that fit every facet, newest first; with ``count`` also how many (``more_than``: counting stopped there)."""
-        scope, wanted = scope_of(user), _filter(chosen, policy(user))
+        scope, wanted = scope_of(user), filter_of(chosen, policy(user))
         found = context.call_list.page(scope, wanted, before=_cursor(cursor), limit=limit + 1)
         page = found[:limit]
         answer: Json = {"calls": _rows(context, user, page), "next_cursor": _next(page) if len(found) > limit else None}
@@ -137,7 +137,7 @@ def router(context: ApiContext) -> APIRouter:
                 org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action="calls.export", target=format, detail=_said(chosen)
             )
         )
-        found = context.call_list.every(scope, _filter(chosen, policy(user)), _MOST_EXPORTED)
+        found = context.call_list.every(scope, filter_of(chosen, policy(user)), _MOST_EXPORTED)
         head, row = _export(context, user, policy(user), locale)
         return _file(format, "calls", head, (row(one) for one in found), locale)
 
@@ -193,8 +193,9 @@ def _topics(
     ]
 
 
-def _filter(chosen: Chosen, policy: ReviewPolicy) -> CallFilter:
-    given = chosen.model_dump(exclude={"since", "until"})
+def filter_of(chosen: Chosen, policy: ReviewPolicy) -> CallFilter:
+    """The filter of the store; days of the bank become moments."""
+    given = {name: getattr(chosen, name) for name in Chosen.model_fields if name not in ("since", "until")}
 
     def midnight_after(day: date) -> datetime:
         return deadline(policy.calendar, datetime(day.year, day.month, day.day, 12, tzinfo=UTC), 0)

@@ -12,7 +12,8 @@ from copilot.domain.clock import Clock
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.knowledge import Article, Passage
 from copilot.domain.knowledge_use import GapReport, UseReport
-from copilot.domain.people import Scope
+from copilot.domain.packs import PackFault, PackVersion
+from copilot.domain.people import Scope, User
 from copilot.domain.ports.bus import Bus
 from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
@@ -23,9 +24,11 @@ from copilot.store.article_list import SqlArticleList
 from copilot.store.board import SqlBoard
 from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
+from copilot.store.dry_runs import DryRun, SqlDryRuns
 from copilot.store.jobs import SqlJobs
 from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.notices import SqlNotices
+from copilot.store.packs import SqlPacks
 from copilot.store.people import SqlPeople
 from copilot.store.reviews import SqlReviews
 from copilot.store.rollups import SqlRollups
@@ -138,6 +141,28 @@ class Editing(Protocol):
     def gaps(self, days: int) -> GapReport: ...
 
 
+class PackDesk(Protocol):
+    """What the pages of packs work with. Blocking and thread-safe."""
+
+    dry_runs: SqlDryRuns
+
+    def packs(self, org_id: OrgId) -> SqlPacks: ...
+
+    def faults(self, name: str, text: str) -> list[PackFault]:
+        """What is wrong with a text, with line and column. Raises InvalidInput for a pack that there is not."""
+        ...
+
+    def publish(self, user: User, name: str, version: int, revision: int) -> PackVersion: ...
+
+    def start(self, user: User, name: str, version: int, choice: Json) -> DryRun:
+        """Queues a dry run."""
+        ...
+
+    def words(self, org_id: OrgId, call_id: CallId, wanted: frozenset[str]) -> dict[str, Json]:
+        """Utterance → ``{channel, start_ms, text}``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
@@ -174,6 +199,7 @@ class ApiContext:
     articles: Callable[[OrgId], ArticleStore]
     editing: Callable[[OrgId], Editing]
     imports: Any
+    packs: PackDesk
     status: Callable[[], Json]
     telephony: Any
     page_calls: Callable[[str], PageCalls]

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from copilot.codec import to_json
 from copilot.domain.errors import (
     ConfigError,
     Conflict,
@@ -22,6 +23,7 @@ from copilot.domain.errors import (
     ProtocolError,
     Unauthenticated,
 )
+from copilot.domain.packs import BadPack, PackConflict
 
 MEDIA_TYPE = "application/problem+json"
 _FIELDS = {"type": "string", "title": "string", "status": "integer", "detail": "string"}
@@ -68,7 +70,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(CopilotError)
     async def on_copilot_error(_request: Request, error: CopilotError) -> JSONResponse:
         status, title = status_of(error)
-        return problem(status, title, str(error))
+        more = {"faults": [to_json(fault) for fault in error.faults]} if isinstance(error, BadPack) else {}
+        if isinstance(error, PackConflict):
+            more = {"stored": to_json(error.stored)}
+        return problem(status, title, str(error), **more)
 
     @app.exception_handler(Exception)
     async def on_fault(_request: Request, _error: Exception) -> JSONResponse:

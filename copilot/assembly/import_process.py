@@ -28,26 +28,28 @@ def carry_out_import(settings: Settings, org: str, run_id: str, node: str) -> Im
     """Carries the run out in this process. Standard input is a pipe that ends when the parent is gone."""
     from kb.import_run import carry_out
 
-    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
+    threading.Thread(target=end_with_parent, name="lifeline", daemon=True).start()
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = _MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     engines.one_core_each()
     store = engines.open_store(settings)
     try:
-        with ThreadPoolExecutor(1, "reader", initializer=_step_back) as reader:
+        with ThreadPoolExecutor(1, "reader", initializer=step_back) as reader:
             tools = replace(import_tools(settings, run_id, lambda _file: None), apart=lambda read: reader.submit(read).result())
             return carry_out(store.imports(OrgId(org)), run_id, node, tools)
     finally:
         store.close()
 
 
-def _step_back() -> None:
+def step_back() -> None:
+    """The calling thread gives way to everything else."""
     # Linux counts niceness by thread; 0 is the calling one.
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Ends this process when its standard input does: whoever started it is gone."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     os._exit(1)  # at once: a file is stored whole or not at all, so there is nothing to tidy

@@ -141,7 +141,7 @@ class ImportService:
     async def _child(self, org_id: OrgId, run_id: str) -> tuple[int, bool]:
         """(exit status, whether it stood still and was killed)."""
         argv = [sys.executable, "-m", "copilot", "kb", "carry-out", org_id, run_id, self._node]
-        with _log_file(self._settings.data_dir / "import.log") as output:
+        with log_file(self._settings.data_dir / "import.log") as output:
             process = await asyncio.create_subprocess_exec(
                 *argv,
                 env=worker_environment(self._settings),
@@ -180,7 +180,8 @@ class ImportService:
                 return
 
 
-def _log_file(path: Path) -> BinaryIO:
+def log_file(path: Path) -> BinaryIO:
+    """For what a child process says; a long one is put aside once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > _LOG_BYTES:
         path.replace(path.with_name(f"{path.name}.1"))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from copilot.assembly import engines
 from copilot.domain.errors import InvalidInput, NotFound
-from copilot.domain.events import CallEnded, CallHeld, CallResumed, CallStarted, ComplianceAlerted, UtteranceFinal
+from copilot.domain.events import ComplianceAlerted
 from copilot.domain.ids import CallId, OrgId, UtteranceId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
     from copilot.domain.artifacts import Turn
+    from copilot.domain.ports.knowledge import Embedder
     from copilot.live.rules import ComplianceRule
     from copilot.store.store import Store
 
@@ -27,27 +28,19 @@ class RuleDesk:
         self._settings = settings
         self._org_id = OrgId(settings.org)
         self._store = store
+        self._likeness = Likeness(settings)
 
     def run_call(self, call_id: str, rules: str | None) -> Json:
         """The alerts of a stored call, and how they differ from those raised live. Raises NotFound, InvalidInput."""
         from copilot.assembly.interrupted import read_events
-        from copilot.live.session import turn_of
+        from copilot.review.rule_comparison import finished
 
-        events = [item.event for item in read_events(self._store, self._org_id, CallId(call_id))]
-        started = next((event for event in events if isinstance(event, CallStarted)), None)
-        if started is None:
+        envelopes = read_events(self._store, self._org_id, CallId(call_id))
+        if not envelopes:
             raise NotFound(f"There is no call {call_id}.")
-        turns = [turn_of(event) for event in events if isinstance(event, UtteranceFinal)]
-        end_ms = next(
-            (event.duration_ms for event in events if isinstance(event, CallEnded)), max((turn.end_ms for turn in turns), default=0)
-        )
-        holds: list[tuple[int, int]] = []
-        for event in events:
-            if isinstance(event, CallHeld):
-                holds.append((event.at_ms, end_ms))
-            elif isinstance(event, CallResumed) and holds:
-                holds[-1] = (holds[-1][0], event.at_ms)
-        result = self._run(turns, started.language, rules, end_ms, holds)
+        language, turns, holds, end_ms = finished(envelopes)
+        events = [item.event for item in envelopes]
+        result = self._run(turns, language, rules, end_ms, holds)
         after = {f"{alert['rule_id']} ({alert['utterance_id']})" for alert in result["alerts"]}
         live = {f"{event.rule_id} ({event.utterance_id})" for event in events if isinstance(event, ComplianceAlerted)}
         return {**result, "only_live": sorted(live - after), "only_after": sorted(after - live)}
@@ -64,7 +57,7 @@ class RuleDesk:
         from copilot.live.rule_monitor import evaluate
 
         chosen = self._rules(rules)
-        alike = self._alike(turns, language, chosen)
+        alike = self._likeness(turns, language, chosen)
         alerts = evaluate(chosen, turns, language, end_ms=end_ms, holds=holds, alike=alike)
         return {"language": language, "utterances": len(turns), "alerts": [to_json(alert) for alert in alerts]}
 
@@ -78,8 +71,15 @@ class RuleDesk:
             text = found[1]
         return parse_compliance(text)
 
-    def _alike(self, turns: Sequence[Turn], language: str, rules: Sequence[ComplianceRule]) -> dict[UtteranceId, dict[str, float]]:
-        """Similarities for the rules that look at meaning; the model is not opened where no rule does."""
+
+class Likeness:
+    """How similar each utterance is to the sentences that rules look for by meaning. The model is opened when the first rule does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._embedders: tuple[Embedder, Embedder] | None = None
+
+    def __call__(self, turns: Sequence[Turn], language: str, rules: Sequence[ComplianceRule]) -> dict[UtteranceId, dict[str, float]]:
         from copilot.live.rule_monitor import RuleMonitor
         from kb.analysis import spoken_core
 
@@ -89,14 +89,16 @@ class RuleDesk:
             return {}
         if language not in ("zh", "en"):
             raise InvalidInput("The language must be zh or en.")
-        embedder = engines.open_embedder(self._settings)
-        remembering = engines.remembering(self._settings, embedder)
+        if self._embedders is None:
+            embedder = engines.open_embedder(self._settings)
+            self._embedders = embedder, engines.remembering(self._settings, embedder)
+        heard, known = self._embedders
         found: dict[UtteranceId, dict[str, float]] = {}
         for turn in turns:
             phrases = wanted[turn.utterance_id]
             if phrases:
-                said = embedder.embed([spoken_core(turn.text, language)], "query")[0]
-                values = remembering.embed(list(phrases), "query") @ said
+                said = heard.embed([spoken_core(turn.text, language)], "query")[0]
+                values = known.embed(list(phrases), "query") @ said
                 found[turn.utterance_id] = {phrase: float(value) for phrase, value in zip(phrases, values, strict=True)}
         return found
 

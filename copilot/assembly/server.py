@@ -25,6 +25,7 @@ from copilot.assembly.erasure import Erasure
 from copilot.assembly.import_service import ImportService
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
+from copilot.assembly.pack_desk import PackDesk
 from copilot.assembly.recordings import Recordings, join_again
 from copilot.assembly.review import ReviewRoom
 from copilot.assembly.telephony import TelephoneSystems, page_calls
@@ -142,12 +143,14 @@ class Server:
         await stack.enter_async_context(self._admin())
         self._review = ReviewRoom(self.store, self.clock)
         self.imports = ImportService(settings, self.store, self.node)
+        self.packs = PackDesk(settings, self.store, self.node)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._review.running(OrgId(settings.org)))
         await stack.enter_async_context(self._after_call())
         self._webhooks.start()
         stack.push_async_callback(self._webhooks.stop)
         await stack.enter_async_context(self.imports.running())
+        await stack.enter_async_context(self.packs.running())
         await stack.enter_async_context(Erasure(self.store, self.media, self.clock).running(settings.retention.days))
         await stack.enter_async_context(memory_given_back())
         await stack.enter_async_context(self._telephony(desk, dispatcher, recorder))
@@ -416,6 +419,7 @@ class Server:
             articles=self.store.articles,
             editing=self._editing,
             imports=self.imports,
+            packs=self.packs,
             status=self.status,
             telephony=self._telephone_systems,
             page_calls=lambda host: page_calls(self.settings, self.telephony_port, host),

@@ -62,11 +62,15 @@ class KnowledgeDesk:
         return {**report, "passages": self._knowledge.state().passages}
 
     def _import_bank(self, paths: Sequence[Path], dry_run: bool, progress: Progress) -> Json:
+        from copilot.assembly.pack_check import pack_faults
         from kb.importing import import_path, preview_path, report_json
 
         report: Json = {"articles": 0, "changed": 0, "held": 0, "packs": {}, "files": [], "removed": [], "dry_run": dry_run}
         for path in paths:
-            found = preview_path(path, self._articles) if dry_run else import_path(path, self._articles, lambda text: progress(0, 0, text))
+            if dry_run:
+                found = preview_path(path, self._articles, pack_faults)
+            else:
+                found = import_path(path, self._articles, lambda text: progress(0, 0, text), pack_faults)
             part = report_json(found)
             report["articles"] += part["articles"]
             report["changed"] += part["changed"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from copilot import __version__
-from copilot.cli import calls, intents, kb, models, operate, people, play, postcall, privacy, rules, transcribe
+from copilot.cli import calls, intents, kb, models, operate, packs, people, play, postcall, privacy, rules, transcribe
 from copilot.domain.errors import CopilotError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(kb.app, name="kb")
 app.add_typer(intents.app, name="intents")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(packs.app, name="packs")
 app.add_typer(rules.app, name="rules")
 app.add_typer(postcall.app, name="postcall")
 app.add_typer(people.app, name="users")

@@ -1,4 +1,4 @@
-"""``pangting rules``: check a file, run the rules over a finished call."""
+"""``pangting rules``: run the rules over finished calls, and compare with what came live."""
 
 from __future__ import annotations
 
@@ -12,28 +12,6 @@ from copilot.cli.inputs import Language, existing
 from copilot.cli.output import Json, print_json, settings_of
 
 app = typer.Typer(help="Compliance rules: one language, live and after the call.", no_args_is_help=True)
-
-
-@app.command()
-def check(
-    file: Annotated[Path, typer.Argument(help="A compliance.yaml.")],
-    json_: Json = False,
-) -> None:
-    """Check a file of rules: every fault with its place in the file and the way out. Exit status 1 if there is one."""
-    from copilot.live.rules import compliance_faults, parse_compliance
-
-    existing(file)
-    text = file.read_text(encoding="utf-8")
-    faults = compliance_faults(text)
-    if json_:
-        print_json({"file": str(file), "faults": faults, "rules": 0 if faults else len(parse_compliance(text))})
-    else:
-        for fault in faults:
-            typer.echo(f"{file}: {fault}")
-        if not faults:
-            typer.echo(f"{file}: {len(parse_compliance(text))} rules, no fault.")
-    if faults:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -62,3 +40,24 @@ def run(
     for key, words in (("only_live", "only live"), ("only_after", "only after the call")):
         if result.get(key):
             typer.echo(f"{words}: {', '.join(result[key])}")
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="So many of the newest ended calls.")] = 200,
+    json_: Json = False,
+) -> None:
+    """The alerts that came live beside those of the rules in force over the finished calls: totals by rule, those that differ first."""
+    from copilot.assembly.pack_tools import dry_run_file
+
+    result = dry_run_file(settings_of(context), "compliance", None, {"limit": last}, lambda _done, _total: True)
+    if json_:
+        print_json({name: result[name] for name in ("calls", "skipped", "version", "live")})
+        return
+    typer.echo(f"{result['calls']} calls, rules version {result['version']}. Alerts counted once per utterance.")
+    typer.echo(f"{'rule':<36} {'live':>5} {'after':>6} {'both':>5} {'only live':>10} {'only after':>11}")
+    for line in result["live"]:
+        if line["live"] or line["after"]:
+            figures = f"{line['live']:>5} {line['after']:>6} {line['both']:>5} {line['only_live']:>10} {line['only_after']:>11}"
+            typer.echo(f"{line['key']:<36} {figures}")

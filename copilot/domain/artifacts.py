@@ -93,6 +93,8 @@ class TicketClassification:
     cause: str = ""
     cause_evidence: tuple[UtteranceId, ...] = ()
     slots: tuple[TicketSlot, ...] = ()
+    pack_version: int = 0
+    """Of the stored taxonomy; 0 for a file, and where it was not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,8 @@ class QaScorecard:
     score: float
     fatal: bool
     items: tuple[QaItem, ...] = ()
+    pack_version: int = 0
+    """Of the stored rubric; 0 for a file, and where it was not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,8 @@ class ComplianceAlerted:
     """Media time at which the rule was known to be broken; 0 in calls older than schema version 3."""
     evidence: tuple[UtteranceId, ...] = ()
     """All utterances the alert rests on, oldest first."""
+    pack_version: int = 0
+    """Of the rules that raised it; 0 where it was not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

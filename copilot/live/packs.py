@@ -31,13 +31,13 @@ class RulesCache:
                 found = self._store.pack(name)
                 if found is None or self._versions.get(name) == found[0]:
                     continue
-                self._take(name, found[1])
+                self._take(name, *found)
                 self._versions[name] = found[0]
             return BankRules(compliance=self._compliance, checklists=self._checklists, lexicon=self._lexicon)
 
-    def _take(self, name: str, text: str) -> None:
+    def _take(self, name: str, version: int, text: str) -> None:
         if name == "compliance":
-            self._compliance = parse_compliance(text)
+            self._compliance = parse_compliance(text, version)
         elif name == "sop":
             self._checklists = parse_checklists(text)
         else:

@@ -268,4 +268,5 @@ def _alert(rule: ComplianceRule, at_ms: int, matches: Sequence[_Match]) -> Compl
         quote=newest.quote or newest.turn.text[:_QUOTE],
         at_ms=at_ms,
         evidence=tuple(match.turn.utterance_id for match in matches),
+        pack_version=rule.pack_version,
     )

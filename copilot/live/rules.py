@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import yaml
@@ -33,6 +33,8 @@ class ComplianceRule:
     advice: Mapping[str, str]
     intents: tuple[str, ...] = ()
     when: Condition | None = None
+    pack_version: int = 0
+    """Of the stored pack that holds it; 0 for a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +56,6 @@ class Checklist:
     intents: tuple[str, ...]
     name: Mapping[str, str]
     steps: tuple[ChecklistStep, ...]
-
-
-def _entries(text: str, key: str, pack: str) -> list[dict[str, Any]]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInput(f"{pack} is not valid YAML: {error}") from error
-    entries = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in entries):
-        raise InvalidInput(f"{pack}: a list `{key}` of entries with an `id` is needed.")
-    return entries
 
 
 def compliance_faults(text: str) -> list[str]:
@@ -123,38 +114,70 @@ def _compliance_rule(raw: dict[str, Any], path: str, reader: Reader) -> Complian
     )
 
 
-def parse_compliance(text: str) -> tuple[ComplianceRule, ...]:
-    """The rules of ``compliance.yaml``. Raises InvalidInput naming the rules and the faults."""
+def parse_compliance(text: str, pack_version: int = 0) -> tuple[ComplianceRule, ...]:
+    """The rules of ``compliance.yaml``. ``pack_version``: that of the store. Raises InvalidInput naming the rules and the faults."""
     faults = compliance_faults(text)
     if faults:
         raise InvalidInput(f"compliance.yaml cannot be used: {'; '.join(faults[:5])}.")
     reader = Reader()
     entries = yaml.load(text, yaml.CSafeLoader)["rules"]
-    return tuple(rule for raw in entries if (rule := _compliance_rule(raw, "", reader)) is not None)
+    rules = (_compliance_rule(raw, "", reader) for raw in entries)
+    return tuple(replace(rule, pack_version=pack_version) for rule in rules if rule is not None)
+
+
+def checklist_faults(text: str) -> list[str]:
+    """What is wrong with a ``sop.yaml``: a sentence per fault that names its place and the way out; empty if it is fit for use."""
+    try:
+        data = yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return [f"line {mark.line + 1 if mark else '?'}: not valid YAML ({getattr(error, 'problem', None) or error})"]
+    entries = data.get("checklists") if isinstance(data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        return ["a list `checklists` of entries with an `id` is needed"]
+    reader, seen = Reader(), set()
+    for number, raw in enumerate(entries):
+        if not isinstance(raw, dict) or not raw.get("id"):
+            reader.fault(f"checklists[{number}]", "needs an id")
+            continue
+        path = f"checklists[{number}] ({raw['id']})"
+        if raw["id"] in seen:
+            reader.fault(path, "is there twice; keep one")
+        seen.add(raw["id"])
+        _checklist(raw, path, reader)
+    return reader.faults
+
+
+def _checklist(raw: dict[str, Any], path: str, reader: Reader) -> Checklist:
+    steps, given = [], raw.get("steps")
+    if not isinstance(given, list) or not given:
+        reader.fault(f"{path} › steps", "must be a list of steps")
+        given = []
+    for number, step in enumerate(given):
+        where = f"{path} › steps[{number}]"
+        if not isinstance(step, dict) or not step.get("id"):
+            reader.fault(where, "needs an id")
+            continue
+        where += f" ({step['id']})"
+        spoken = {key: step[key] for key in ("channel", "patterns", "words", "sounds", "like", "at_least", "unless") if key in step}
+        says = reader.says(spoken, where, "agent")
+        if says is not None:
+            steps.append(
+                ChecklistStep(
+                    step_id=str(step["id"]),
+                    says=says,
+                    name=step.get("name") or {},
+                    hint=step.get("hint") or {},
+                    script=step.get("script") or {},
+                )
+            )
+    return Checklist(checklist_id=str(raw["id"]), intents=tuple(raw.get("intents") or ()), name=raw.get("name") or {}, steps=tuple(steps))
 
 
 def parse_checklists(text: str) -> tuple[Checklist, ...]:
-    """The checklists of ``sop.yaml``. Raises InvalidInput naming the step and the fault."""
-    checklists, reader = [], Reader()
-    for raw in _entries(text, "checklists", "sop"):
-        steps = []
-        for step in raw.get("steps") or ():
-            where = f"checklist {raw['id']}, step {step.get('id')}"
-            spoken = {key: step[key] for key in ("channel", "patterns", "words", "sounds", "like", "at_least", "unless") if key in step}
-            says = reader.says(spoken, where, "agent")
-            if says is not None:
-                steps.append(
-                    ChecklistStep(
-                        step_id=str(step["id"]),
-                        says=says,
-                        name=step.get("name") or {},
-                        hint=step.get("hint") or {},
-                        script=step.get("script") or {},
-                    )
-                )
-        checklists.append(
-            Checklist(checklist_id=str(raw["id"]), intents=tuple(raw.get("intents") or ()), name=raw.get("name") or {}, steps=tuple(steps))
-        )
-    if reader.faults:
-        raise InvalidInput(f"sop.yaml cannot be used: {'; '.join(reader.faults[:5])}.")
-    return tuple(checklists)
+    """The checklists of ``sop.yaml``. Raises InvalidInput naming the steps and the faults."""
+    faults = checklist_faults(text)
+    if faults:
+        raise InvalidInput(f"sop.yaml cannot be used: {'; '.join(faults[:5])}.")
+    reader = Reader()
+    return tuple(_checklist(raw, "", reader) for raw in yaml.load(text, yaml.CSafeLoader)["checklists"])

@@ -432,7 +432,7 @@ def _reasons(answers: Sequence[HumanAnswer]) -> dict[str, str]:
 def _bare(card: QaScorecard) -> QaScorecard:
     """The questions without anything the machine said of them."""
     items = tuple(replace(item, answer="na", points=0.0, confidence=1.0, reason="", evidence=()) for item in card.items)
-    return QaScorecard(rubric_version=card.rubric_version, score=0.0, fatal=False, items=items)
+    return replace(card, score=0.0, fatal=False, items=items)
 
 
 def _state(row: AppealRow) -> Appeal:

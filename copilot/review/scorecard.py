@@ -47,7 +47,7 @@ def reviewed(machine: QaScorecard, answers: Sequence[HumanAnswer]) -> QaScorecar
         given[answer.item_id] = answer
     items = tuple(_answered(item, given.get(item.item_id)) for item in machine.items)
     score, fatal = total(items)
-    return QaScorecard(rubric_version=machine.rubric_version, score=score, fatal=fatal, items=items)
+    return replace(machine, score=score, fatal=fatal, items=items)
 
 
 def _answered(item: QaItem, given: HumanAnswer | None) -> QaItem:

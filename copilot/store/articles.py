@@ -19,6 +19,7 @@ from copilot.domain.ids import OrgId
 from copilot.domain.knowledge import Article
 from copilot.store import tables as t
 from copilot.store.database import Database, insert_if_new
+from copilot.store.packs import publish_text
 
 _WATERMARK = "articles.watermark"
 _KEYS_AT_ONCE = 200
@@ -141,27 +142,14 @@ class SqlArticles:
         with self._database.read() as connection:
             return watermark_of(connection, self._org_id)
 
-    def put_pack(self, name: str, language: str, body: str) -> bool:
-        table = t.packs.c
-        sha = _sha256(body)
+    def put_pack(self, name: str, language: str, body: str, actor: str = "cli") -> bool:
         with self._database.write() as connection:
             lock_articles(connection, self._org_id)
-            newest = connection.execute(
-                sa.select(table.version, table.sha256, table.language)
-                .where(table.org_id == self._org_id, table.name == name)
-                .order_by(table.version.desc())
-                .limit(1)
-            ).one_or_none()
-            if newest is not None and (newest.sha256, newest.language) == (sha, language):
-                return False
-            row = {"org_id": self._org_id, "name": name, "version": newest.version + 1 if newest is not None else 1}
-            row |= {"language": language, "sha256": sha, "body": body, "created_at": self._clock.now()}
-            connection.execute(sa.insert(t.packs).values(**row))
-        return True
+            return publish_text(connection, self._org_id, name, language, body, note="", actor=actor, now=self._clock.now())
 
     def pack(self, name: str) -> tuple[int, str] | None:
         table = t.packs.c
-        query = sa.select(table.version, table.body).where(table.org_id == self._org_id, table.name == name)
+        query = sa.select(table.version, table.body).where(table.org_id == self._org_id, table.name == name, table.state == "published")
         with self._database.read() as connection:
             row = connection.execute(query.order_by(table.version.desc()).limit(1)).one_or_none()
         return (row.version, row.body) if row is not None else None

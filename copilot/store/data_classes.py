@@ -81,7 +81,15 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
     "import_files": _all("org_id run_id number source path state body", "internal"),
     "import_sources": _all("org_id source sha256 state run_id imported_at removed", "internal"),
     "import_articles": _all("org_id source article_id language sha256 revision", "internal"),
-    "packs": _all("org_id name version language sha256 body created_at", "internal"),
+    "packs": _all(
+        "org_id name version language sha256 body created_at state author note base_version revision changed_at published_by published_at",
+        "internal",
+    ),
+    "dry_runs": _all(
+        "org_id run_id pack version revision base_version body choice state actor node created_at ended_at done total error result",
+        "internal",
+    ),
+    "dry_run_calls": _all("org_id run_id number call_id changes", "internal"),
     "kv": _all("org_id key value", "internal"),
     "call_days": _all(
         "org_id day team_id dimension key calls scored reviewed fatal below60 below75 below85 below95 high_risk alerts duration_ms"

@@ -19,6 +19,7 @@ from copilot.store.call_list import SqlCallList
 from copilot.store.calls import SqlCalls
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
+from copilot.store.dry_runs import SqlDryRuns
 from copilot.store.facts import SqlFacts
 from copilot.store.imports import ImportQueue, SqlImports
 from copilot.store.jobs import SqlJobs
@@ -28,6 +29,7 @@ from copilot.store.migrate import upgrade
 from copilot.store.notes import SqlNotes, SqlPreferences
 from copilot.store.notices import SqlNotices
 from copilot.store.outbox import SqlOutbox
+from copilot.store.packs import SqlPacks
 from copilot.store.passwords import Passwords
 from copilot.store.people import SqlPeople
 from copilot.store.reviews import SqlReviews
@@ -59,6 +61,7 @@ class Store:
         self.call_list = SqlCallList(database)
         self.appeals = SqlAppeals(database, keyring, clock, self.reviews)
         self.calibrations = SqlCalibrations(database, clock, self.reviews)
+        self.dry_runs = SqlDryRuns(database, clock)
         self.notices = SqlNotices(database, clock)
         self.audit = SqlAudit(database)
         self.people = SqlPeople(database, clock, passwords)
@@ -77,6 +80,10 @@ class Store:
     def articles(self, org_id: OrgId) -> SqlArticles:
         """The articles and packs of one organisation."""
         return SqlArticles(self.database, self._clock, org_id)
+
+    def packs(self, org_id: OrgId) -> SqlPacks:
+        """Every version of the packs of one organisation, for those who write them."""
+        return SqlPacks(self.database, self._clock, org_id)
 
     def article_desk(self, org_id: OrgId) -> SqlArticleDesk:
         """Writing and reviewing the articles of one organisation."""

@@ -464,6 +464,50 @@ packs = sa.Table(
     sa.Column("sha256", sa.String, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.String, nullable=False, server_default="published"),
+    sa.Column("author", sa.String, nullable=False, server_default=""),
+    sa.Column("note", sa.String, nullable=False, server_default=""),
+    sa.Column("base_version", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("changed_at", UtcDateTime),
+    sa.Column("published_by", sa.String),
+    sa.Column("published_at", UtcDateTime),
+    sa.Index(None, "org_id", "name", "state", "version"),
+)
+
+dry_runs = sa.Table(
+    "dry_runs",
+    metadata,
+    _org(),
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("pack", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("base_version", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("choice", Json, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("actor", sa.String, nullable=False),
+    sa.Column("node", sa.String, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("done", sa.Integer, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("error", sa.String, nullable=False),
+    sa.Column("result", Json),
+    sa.Index(None, "org_id", "pack", "created_at"),
+    sa.Index(None, "node", "state"),
+)
+
+dry_run_calls = sa.Table(
+    "dry_run_calls",  # which calls would be judged differently: ids and answers, never words
+    metadata,
+    _org(),
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("call_id", sa.String, nullable=False),
+    sa.Column("changes", Json, nullable=False),
+    sa.ForeignKeyConstraint(["org_id", "run_id"], ["dry_runs.org_id", "dry_runs.run_id"]),
 )
 
 kv = sa.Table("kv", metadata, _org(), sa.Column("key", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False))

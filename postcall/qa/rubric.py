@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from postcall.reading import Fields, Names, Patterns, document, version_of
+from postcall.reading import Fields, Names, Patterns, document, each, version_of
 
 Side = Literal["agent", "customer"]
 _SIDES = ("agent", "customer")
@@ -108,13 +108,15 @@ class Rubric:
     version: str
     sections: Mapping[str, Names]
     items: tuple[RubricItem, ...]
+    pack_version: int = 0
+    """Of the store; 0 for a file."""
 
 
 def parse_rubric(text: str) -> Rubric:
     """``rubric.yaml``. Raises InvalidInput naming the item, the fault and the fix."""
     top = document(text, "rubric")
     sections = {fields.text("id"): fields.names("name") for fields in top.children("sections", "rubric section")}
-    items = tuple(_item(fields, tuple(sections)) for fields in top.children("items", "rubric item"))
+    items = each(top.children("items", "rubric item"), lambda fields: _item(fields, tuple(sections)))
     return Rubric(version=version_of(top), sections=sections, items=items)
 
 
@@ -171,7 +173,7 @@ def _check(fields: Fields) -> Check:
         case _:
             least, most = fields.child("min"), fields.child("max")
             if not least.data or set(least.data) != set(most.data):
-                raise fields.fault("`min` and `max` must give a rate for the same languages.")
+                raise fields.fault("`min` and `max` must give a rate for the same languages.", "max")
             return SpeechRate(
                 channel=_side(fields),
                 least={language: least.number(language) for language in least.data},
@@ -183,14 +185,14 @@ def _all_said(fields: Fields) -> AllSaid:
     channel = _side(fields)
     raw = fields.data.get("groups")
     if not isinstance(raw, list) or not raw:
-        raise fields.fault("`groups` must be a list of {name, patterns}.")
+        raise fields.fault("`groups` must be a list of {name, patterns}.", "groups")
     groups = []
     for number, entry in enumerate(raw, start=1):
         if not isinstance(entry, Mapping):
-            raise fields.fault(f"group {number} must be {{name, patterns}}.")
-        group = Fields(f"{fields.place}, group {number}", entry)
+            raise fields.fault(f"group {number} must be {{name, patterns}}.", "groups", number - 1)
+        group = Fields(f"{fields.place}, group {number}", entry, (*fields.path, "groups", number - 1))
         groups.append(Group(name=group.names("name"), wording=Wording(channel=channel, patterns=group.patterns("patterns"))))
     least = int(fields.number("min_groups", len(groups)))
     if not 1 <= least <= len(groups):
-        raise fields.fault(f"`min_groups` is {least}; it must be between 1 and {len(groups)}.")
+        raise fields.fault(f"`min_groups` is {least}; it must be between 1 and {len(groups)}.", "min_groups")
     return AllSaid(channel=channel, groups=tuple(groups), min_groups=least)

@@ -54,7 +54,7 @@ def score(rubric: Rubric, turns: Sequence[Turn], language: str, intents: Collect
     deductions = sum(rule.deduction for rule, item in zip(rubric.items, items, strict=True) if item.answer == "fail")
     reached = 100 * sum(item.points for item in counted) / reachable if reachable else 0.0
     total = 0.0 if fatal else max(0.0, reached - deductions)
-    return QaScorecard(rubric_version=rubric.version, score=round(total, 1), fatal=fatal, items=items)
+    return QaScorecard(rubric_version=rubric.version, score=round(total, 1), fatal=fatal, items=items, pack_version=rubric.pack_version)
 
 
 def _item(item: RubricItem, turns: Sequence[Turn], language: str, intents: Collection[str]) -> QaItem:

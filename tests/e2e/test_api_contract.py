@@ -56,6 +56,8 @@ PARAMETERS = {
     "message_id": "no-such-message",
     "tool_id": "no-such-tool",
     "form": "csv",
+    "name": "no-such-pack",
+    "version": "7",
 }
 QUERIES = {"/api/v1/kb/search": {"q": "挂失"}, "/api/v1/calls/{call_id}/audio/copy.flac": {"version": 1}}
 KB_STEPS = ("draft", "submit", "withdraw", "reject", "publish", "discard", "retire")
@@ -78,6 +80,11 @@ BODIES = {
     "/api/v1/calls/{call_id}/whispers": {"text": "x"},
     "/api/v1/calls/{call_id}/notes": {"text": "x"},
     "/api/v1/calls/{call_id}/wrap-up/{kind}": {"base_version": 1, "body": {"language": "zh", "overall": "x"}},
+    "/api/v1/packs/{name}/check": {"text": "x"},
+    "/api/v1/packs/{name}/drafts": {"text": "x"},
+    "/api/v1/packs/{name}/versions/{version}/save": {"text": "x", "revision": 1, "base_version": 1},
+    "/api/v1/packs/{name}/versions/{version}/publish": {"revision": 1},
+    "/api/v1/packs/{name}/versions/{version}/dry-runs": {},
     "/api/v1/tools/{tool_id}": {},
     "/api/v1/webhooks/{subscription_id}/change": {},
 }
@@ -199,6 +206,11 @@ WRONG = [
     ("get", "/api/v1/kb/search", {"params": {"q": "x", "language": "fr"}}),
     ("get", "/api/v1/kb/search", {"params": {"q": "x", "top_k": 51}}),
     ("get", "/api/v1/bank/labels", {"params": {"language": "fr"}}),
+    ("get", "/api/v1/packs/rubric/versions/0", {}),
+    ("get", "/api/v1/packs/rubric/versions/1/diff", {"params": {"against": "x"}}),
+    ("post", "/api/v1/packs/rubric/drafts", {"json": {"text": "x" * 500_001}}),
+    ("post", "/api/v1/packs/rubric/versions/1/dry-runs", {"json": {"limit": 1001}}),
+    ("get", "/api/v1/dry-runs/x/calls", {"params": {"limit": 51}}),
     ("get", "/api/v1/calls/x/audio/customer/peaks", {"params": {"buckets": 1}}),
     ("post", "/api/v1/tickets", {"json": {"purpose": "everything"}}),
     ("post", "/api/v1/tickets", {"json": {}}),

@@ -14,6 +14,7 @@ from copilot.api import feed_ws
 from copilot.api.app import create_app
 from copilot.api.context import ApiContext
 from copilot.assembly.observe import Observer
+from copilot.assembly.pack_desk import PackDesk
 from copilot.assembly.review import ReviewRoom
 from copilot.bus.local import LocalBus
 from copilot.cli.reference import _Unused
@@ -21,6 +22,7 @@ from copilot.domain.artifacts import Artifact
 from copilot.domain.events import CallEnded, CallEvent
 from copilot.domain.ids import CallId, TeamId
 from copilot.domain.people import AuditEntry, Role, Scope, User
+from copilot.settings import Settings
 from copilot.store.keyring import KeyRing
 from copilot.store.signin import Session
 from copilot.store.store import open_store
@@ -51,6 +53,7 @@ class ApiBench:
             "people": store.people, "signin": store.signin, "calls": store.calls, "notes": store.notes, "wrap_up": store.wrap_up,
             "review": self.review.desk, "rule_comparison": self.review.rule_comparison,
             "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
+            "packs": PackDesk(Settings(data_dir=directory), store, "node"),
             "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",

@@ -86,7 +86,7 @@ def test_a_single_pack_or_a_folder_of_packs(bank: Path) -> None:
 def test_what_is_wrong_with_a_pack(old: str, new: str, says: str) -> None:
     found = packs.faults("intents", INTENTS.replace(old, new, 1))
     with pytest.raises(AssertionError, match=says):
-        raise AssertionError("; ".join(found))
+        raise AssertionError("; ".join(map(str, found)))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_what_is_wrong_with_a_pack(old: str, new: str, says: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_lexicon(terms: str, says: str) -> None:
-    assert any(says in fault for fault in packs.faults("lexicon", f"terms: {terms}"))
+    assert any(says in str(fault) for fault in packs.faults("lexicon", f"terms: {terms}"))
     assert packs.faults("lexicon", "terms: [{text: 年费, weight: 2, aliases: [年非]}, {text: 挂失}]") == []
 
 

@@ -90,10 +90,10 @@ class ArticleStore(Protocol):
     def put_pack(self, name: str, language: str, body: str) -> bool:
         """Stores a configuration file (``intents``, ``taxonomy``, ``rubric``, ``sop``, ``compliance``, ``lexicon``) as versioned YAML.
 
-        True if it changed.
+        It is in force at once. True if it changed.
         """
         ...
 
     def pack(self, name: str) -> tuple[int, str] | None:
-        """(version, YAML text) of the current pack, None if never loaded."""
+        """(version, YAML text) of the pack in force, None if there never was one."""
         ...

@@ -154,6 +154,7 @@ export interface TicketClassification {
   level1_confidence: number;
   level2: string;
   measures: string[];
+  pack_version: number;
   slots: TicketSlot[];
   taxonomy_version: string;
 }
@@ -179,6 +180,7 @@ export interface TicketSlot {
 export interface QaScorecard {
   fatal: boolean;
   items: QaItem[];
+  pack_version: number;
   rubric_version: string;
   score: number;
 }
@@ -440,6 +442,7 @@ export interface ComplianceAlerted {
   channel: 'customer' | 'agent' | 'mixed';
   evidence: string[];
   kind: string;
+  pack_version: number;
   quote: string;
   rule_id: string;
   severity: 'info' | 'warn' | 'critical';
