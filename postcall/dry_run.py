@@ -45,11 +45,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """``answers``: key → answer; ``evidence``: key → the utterances it rests on; ``score`` in [0, 100] of a rubric."""
+    """``answers``: key → answer; ``evidence``: key → the utterances it rests on; ``score`` in [0, 100] of a rubric.
+
+    ``stakes``: question → what its answer does to the score, (weight, fatal, deduction), of those that do something.
+    """
 
     answers: Mapping[str, str]
     evidence: Mapping[str, tuple[UtteranceId, ...]]
     score: float | None = None
+    stakes: Mapping[str, tuple[float, bool, float]] = field(default_factory=dict)
 
 
 Judge = Callable[[Case], Judgement]
@@ -62,6 +66,11 @@ def by_rubric(rubric: Rubric) -> Judge:
             answers={item.item_id: item.answer for item in card.items},
             evidence={item.item_id: tuple(piece.utterance_id for piece in item.evidence) for item in card.items},
             score=card.score,
+            stakes={
+                item.item_id: (item.max_points, item.fatal and item.answer == "fail", item.deduction if item.answer == "fail" else 0.0)
+                for item in card.items
+                if item.answer in ("pass", "fail")
+            },
         )
 
     return judge
@@ -137,19 +146,19 @@ class Tally:
         for key in dict.fromkeys((*before.answers, *after.answers)):
             old, new = before.answers.get(key), after.answers.get(key)
             first, then = before.evidence.get(key, ()), after.evidence.get(key, ())
-            differs = self._differ(old, new, first, then)
+            weighs, weighed = before.stakes.get(key), after.stakes.get(key)
+            # The same answer may count more, or have become fatal.
+            counts_else = weighs is not None and weighed is not None and weighs != weighed
+            differs = counts_else or self._differ(old, new, first, then)
             self._count(key, old, new, differs)
             if differs:
                 alone = self.pack == "compliance"
-                changes.append(
-                    {
-                        "key": key,
-                        "before": old,
-                        "after": new,
-                        "before_evidence": _few(first, then if alone else ()),
-                        "after_evidence": _few(then, first if alone else ()),
-                    }
-                )
+                change: Json = {"key": key, "before": old, "after": new}
+                change["before_evidence"] = _few(first, then if alone else ())
+                change["after_evidence"] = _few(then, first if alone else ())
+                if counts_else:
+                    change |= {"before_stake": _stake(weighs), "after_stake": _stake(weighed)}
+                changes.append(change)
         self._compare(case, before, after)
         if before.score is not None and after.score is not None:
             self._scores.append((before.score, after.score))
@@ -239,6 +248,10 @@ _LIVE = ("live", "after", "both", "only_live", "only_after", "calls", "calls_dif
 
 def _few(evidence: Sequence[UtteranceId], but: Sequence[UtteranceId]) -> list[UtteranceId]:
     return [place for place in evidence if place not in but][:_MOST_EVIDENCE]
+
+
+def _stake(stake: tuple[float, bool, float] | None) -> Json | None:
+    return dict(zip(("weight", "fatal", "deduction"), stake, strict=True)) if stake is not None else None
 
 
 def _both(before: Sequence[tuple[str, str]], after: Sequence[tuple[str, str]]) -> Json:

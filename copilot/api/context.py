@@ -152,6 +152,10 @@ class PackDesk(Protocol):
         """What is wrong with a text, with line and column. Raises InvalidInput for a pack that there is not."""
         ...
 
+    def outline(self, name: str, text: str) -> list[Json]:
+        """``[{id, depth, line, name, facts}]`` of a text without faults."""
+        ...
+
     def publish(self, user: User, name: str, version: int, revision: int) -> PackVersion: ...
 
     def start(self, user: User, name: str, version: int, choice: Json) -> DryRun:

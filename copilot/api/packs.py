@@ -22,7 +22,6 @@ from copilot.domain.packs import (
     PackVersion,
     check_known,
     check_reader,
-    check_writer,
     may_publish,
 )
 from copilot.domain.people import REVIEWERS, User, scope_of
@@ -123,9 +122,10 @@ def router(context: ApiContext) -> APIRouter:
 
     @routes.post("/packs/{name}/check")
     def check(name: Name, body: TextIn, user: Annotated[User, signed]) -> Json:
-        """What is wrong with a text, in the order of its lines; nothing is stored."""
-        check_writer(user)
-        return {"faults": [to_json(fault) for fault in desk.faults(name, body.text)]}
+        """What is wrong with a text, in the order of its lines, and without faults what stands in it; nothing is stored."""
+        check_reader(user)
+        faults = desk.faults(name, body.text)
+        return {"faults": [to_json(fault) for fault in faults], "outline": [] if faults else desk.outline(name, body.text)}
 
     @routes.post("/packs/{name}/drafts", status_code=201)
     def begin(name: Name, body: DraftIn, user: Annotated[User, signed]) -> Json:

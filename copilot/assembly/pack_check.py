@@ -136,3 +136,40 @@ def _size(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
     known[id(node)] = 1 + sum(_size(child, known, above) for child in children)
     above.discard(id(node))
     return known[id(node)]
+
+
+def outline(name: str, text: str) -> list[dict[str, Any]]:
+    """What stands in a pack that is fit for use, entry by entry with its line: ``{id, depth, line, name, facts}``; ``facts`` are the values
+    that a table shows of it. Empty for a text with faults."""
+    try:
+        root = yaml.compose(text, yaml.CSafeLoader)
+        data = yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return []
+    if not isinstance(data, dict) or root is None:
+        return []
+    rows: list[dict[str, Any]] = []
+
+    def walk(entries: Any, path: tuple[str | int, ...], depth: int) -> None:
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(entry, dict):
+                continue
+            here = (*path, number)
+            facts = {key: entry[key] for key in _FACTS if isinstance(entry.get(key), str | int | float | bool)}
+            facts |= {key: entry[key] for key in ("intents",) if isinstance(entry.get(key), list)}
+            if isinstance(entry.get("applies_when"), dict):
+                facts["applies"] = sorted(map(str, entry["applies_when"]))
+            if isinstance(entry.get("check"), dict):
+                facts["check"] = str(entry["check"].get("kind", ""))
+            names = entry.get("name") if isinstance(entry.get("name"), dict) else {}
+            label = str(entry.get("id", entry.get("text", "")))
+            line = _position(root, here)[0]
+            rows.append({"id": label, "depth": depth, "line": line, "name": names, "facts": facts})
+            for below in ("children", "steps"):
+                walk(entry.get(below), (*here, below), depth + 1)
+
+    walk(data.get(packs.LISTS.get(name, "")), (packs.LISTS.get(name, ""),), 0)
+    return rows
+
+
+_FACTS = ("section", "weight", "deduction", "fatal", "severity", "kind", "channel", "at_least", "share", "count")

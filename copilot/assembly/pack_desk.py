@@ -15,7 +15,7 @@ from copilot.assembly.after_call import worker_environment
 from copilot.assembly.dry_runs import calls_of
 from copilot.assembly.import_service import log_file
 from copilot.assembly.interrupted import read_events
-from copilot.assembly.pack_check import check_pack, pack_faults
+from copilot.assembly.pack_check import check_pack, outline, pack_faults
 from copilot.domain.errors import Conflict, CopilotError, Forbidden, InvalidInput
 from copilot.domain.events import UtteranceFinal
 from copilot.domain.ids import CallId, OrgId
@@ -48,6 +48,9 @@ class PackDesk:
 
     def faults(self, name: str, text: str) -> list[PackFault]:
         return pack_faults(name, text)
+
+    def outline(self, name: str, text: str) -> list[Json]:
+        return outline(name, text)
 
     def publish(self, user: User, name: str, version: int, revision: int) -> PackVersion:
         """Raises what ``SqlPacks.publish`` does, and BadPack for a text that is not fit for use."""

@@ -55,7 +55,7 @@ async def ok(bench: ApiBench, who: str, method: str, path: str, body: Any = None
         ("GET", "/packs/compliance/versions", None, READERS),
         ("GET", "/packs/compliance/versions/1", None, READERS),
         ("GET", "/packs/compliance/versions/1/diff", None, READERS),
-        ("POST", "/packs/compliance/check", {"text": RULES}, WRITERS),
+        ("POST", "/packs/compliance/check", {"text": RULES}, READERS),
         ("POST", "/packs/compliance/drafts", {"text": DRAFT}, WRITERS),
         ("GET", "/packs/compliance/dry-runs", None, CALL_READERS),
         ("POST", "/packs/compliance/versions/1/dry-runs", {}, CALL_READERS),
@@ -101,6 +101,9 @@ async def test_a_draft_with_faults_is_kept_but_neither_published_nor_tried(bench
     found = await ok(bench, "qi", "POST", "/packs/compliance/check", {"text": broken})
     (fault,) = found["faults"]
     assert (fault["line"] > 1, fault["column"], fault["path"][0]) == (True, 5, "rules")
+    assert found["outline"] == []
+    whole = (await ok(bench, "qi", "POST", "/packs/compliance/check", {"text": RULES}))["outline"]
+    assert RULES.splitlines()[whole[0]["line"] - 1] == f"  - id: {whole[0]['id']}"
     await ok(bench, "qi", "POST", "/packs/compliance/drafts", {"text": broken}, 201)
     for path, body in (("publish", {"revision": 1}), ("dry-runs", {})):
         answer = await bench.ask("qa", "POST", f"/packs/compliance/versions/2/{path}", body)

@@ -79,6 +79,18 @@ def test_answers_that_change_are_counted_and_equal_ones_are_not() -> None:
     assert found["agreement"] is None, "nobody has reviewed these calls"
 
 
+def test_a_question_that_counts_otherwise_has_changed_though_its_answer_has_not() -> None:
+    tally = Tally(pack="rubric")
+    before = Judgement(answers={"a": "fail", "b": "pass"}, evidence={}, score=50.0, stakes={"a": (4.0, False, 0.0), "b": (4.0, False, 0.0)})
+    after = replace(before, score=0.0, stakes={"a": (4.0, True, 0.0), "b": (4.0, False, 0.0)})
+    change = tally.add(case(), before, after)
+    assert change is not None
+    ((one),) = change["changes"]
+    assert (one["key"], one["before"], one["after"]) == ("a", "fail", "fail")
+    assert (one["before_stake"]["fatal"], one["after_stake"]["fatal"]) == (False, True)
+    assert {line["key"]: line["changed"] for line in tally.result()["lines"]} == {"a": 1, "b": 0}
+
+
 def test_agreement_with_people_is_that_of_the_review_package() -> None:
     tally = Tally(pack="rubric")
     people = ["pass", "fail", "fail", "pass", "na"]

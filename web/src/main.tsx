@@ -8,6 +8,9 @@ import { OverviewPage } from './console/OverviewPage.tsx';
 import { EmbedPage } from './embed/EmbedPage.tsx';
 import { knowledgePage } from './kb/KnowledgePages.tsx';
 import { TryPage } from './line/TryPage.tsx';
+import { PackPage } from './packs/PackPage.tsx';
+import { PacksPage } from './packs/PacksPage.tsx';
+import { RunPage } from './packs/RunPage.tsx';
 import { AppealPage } from './review/AppealPage.tsx';
 import { CalibrationPage } from './review/CalibrationPage.tsx';
 import { QueuePage } from './review/QueuePage.tsx';
@@ -25,6 +28,7 @@ import './line/line.css';
 import './supervisor/supervisor.css';
 import './review/review.css';
 import './console/console.css';
+import './packs/packs.css';
 
 function Root() {
   const app = useApp();
@@ -60,6 +64,11 @@ function Root() {
   if (path === '/webhooks') return <WebhooksPage />;
   if (path === '/overview') return <OverviewPage />;
   if (path === '/qa') return <QueuePage />;
+  if (path === '/packs') return <PacksPage />;
+  const [, pack, run] =
+    /^\/packs\/(rubric|taxonomy|compliance|sop|review|intents|lexicon|moods)(?:\/runs\/([^/]+))?$/.exec(path) ?? [];
+  if (pack !== undefined && run !== undefined) return <RunPage key={run} pack={pack} runId={decodeURIComponent(run)} />;
+  if (pack !== undefined) return <PackPage key={pack} name={pack} />;
   const [, area, name] = /^\/qa\/(reviews|appeals|calibrations)\/([^/]+)$/.exec(path) ?? [];
   if (name !== undefined) {
     const id = decodeURIComponent(name);

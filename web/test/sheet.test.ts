@@ -19,6 +19,7 @@ const card: QaScorecard = {
   rubric_version: '1',
   score: 35,
   fatal: false,
+  pack_version: 1,
   items: [
     item('greet', 'pass', 4),
     item('verify', 'fail', 6, { deduction: 5 }),

@@ -17,6 +17,7 @@ const alert = (seq: number, s: number, severity: 'info' | 'warn' | 'critical'): 
     quote: '',
     at_ms: 0,
     evidence: [],
+    pack_version: 1,
   },
 });
 const whisper = (seq: number, s: number): StripItem => ({ kind: 'whisper', seq, at: at(s), text: '慢一点' });

@@ -1,6 +1,7 @@
 // The frame of every signed-in page: a slim top bar, the notice line, the page.
 import type { ComponentChildren } from 'preact';
 import { mayRead } from '../kb/requests.ts';
+import { mayReadPacks } from '../net/packs.ts';
 import { mayConfigure, mayRerun, maySupervise, type Theme, useApp } from './app.ts';
 import { Icon } from './icons.tsx';
 import { NoticeBell } from './Notices.tsx';
@@ -125,6 +126,11 @@ function Nav() {
       {mayRead(roles) && (
         <Link to="/kb" current={path.startsWith('/kb')}>
           {t('nav.kb')}
+        </Link>
+      )}
+      {mayReadPacks(roles) && (
+        <Link to="/packs" current={path.startsWith('/packs')}>
+          {t('nav.packs')}
         </Link>
       )}
       {offered && (
