@@ -2,6 +2,7 @@
 import type { Fault } from '../net/packs.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
+import { worded } from './worded.ts';
 
 export function FaultList({ faults, onGo }: { faults: readonly Fault[] | null; onGo: (line: number) => void }) {
   const app = useApp();
@@ -23,7 +24,7 @@ export function FaultList({ faults, onGo }: { faults: readonly Fault[] | null; o
                 {t('packs.fault.at', { line: fault.line, column: fault.column })}
               </button>{' '}
               <span class="dim">{fault.place}</span>
-              <div>{fault.message}</div>
+              <div>{worded(app, fault.message)}</div>
             </li>
           ))}
         </ol>
