@@ -26,7 +26,8 @@ test: setup-dev ## Every test that can run here, and the checks
 test-fast: setup-dev ## Only what needs neither models nor browser
 	@$(PY) -m pytest -q -n 2 -m "not models and not browser and not slow and not gpu and not online and not llm"
 
-test-all: setup-dev ## make test, then the slow suites
+test-all: ## make test, then the slow suites (RabbitMQ too)
+	@deploy/dev/setup.sh all
 	@deploy/dev/test.sh --all
 
 test-gpu: setup-dev ## What needs an NVIDIA GPU: the recogniser contract on cuda (PANGTING_TEST_WHISPER=DIR for another model than whisper-base)

@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 mode=${1:-run}
+rabbit=""
+if [ "$mode" = all ]; then mode=test; rabbit=1; fi  # the tests, and what only the slow suites need
 mkdir -p var/log
 log=var/log/setup.log
 : > "$log"
@@ -80,6 +82,7 @@ debian_step() {
   command -v chromium >/dev/null || missing+=(chromium)
   command -v redis-server >/dev/null || missing+=(redis-server)
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing+=(postgresql)
+  [ -z "$rabbit" ] || ls /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server >/dev/null 2>&1 || missing+=(rabbitmq-server)
   have=$(fc-list :lang=zh 2>/dev/null | head -1 || true); [ -n "$have" ] || missing+=(fonts-noto-cjk fontconfig)
   begin "Debian packages for the tests"
   if [ ${#missing[@]} -eq 0 ]; then ok "ready"; return; fi

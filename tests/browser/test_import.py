@@ -66,7 +66,7 @@ def test_files_are_imported_with_progress_and_faults(
     reading = page.locator('[data-testid="import-file"][data-state="reading"] progress')
     expect(reading.first).to_be_visible(timeout=SLOW)
     shoot(page, "21-import-running")
-    expect(run).to_have_attribute("data-state", "done", timeout=SLOW)
+    expect(run).to_have_attribute("data-state", "done", timeout=4 * SLOW)
     states = page.get_by_test_id("import-file").evaluate_all("(rows) => rows.map((row) => row.dataset.state)")
     assert states == ["failed", "failed", "done", "done"], "what needs a person comes first"
     faults = page.get_by_test_id("import-fault")
