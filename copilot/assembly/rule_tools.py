@@ -13,6 +13,9 @@ from copilot.domain.ids import CallId, OrgId, UtteranceId
 from copilot.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from copilot.domain.artifacts import Turn
     from copilot.domain.ports.knowledge import Embedder
     from copilot.live.rules import ComplianceRule
@@ -78,6 +81,7 @@ class Likeness:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._embedders: tuple[Embedder, Embedder] | None = None
+        self._vectors: dict[str, npt.NDArray[np.float32]] = {}
 
     def __call__(self, turns: Sequence[Turn], language: str, rules: Sequence[ComplianceRule]) -> dict[UtteranceId, dict[str, float]]:
         from copilot.live.rule_monitor import RuleMonitor
@@ -93,13 +97,13 @@ class Likeness:
             embedder = engines.open_embedder(self._settings)
             self._embedders = embedder, engines.remembering(self._settings, embedder)
         heard, known = self._embedders
+        new = sorted({phrase for phrases in wanted.values() for phrase in phrases} - self._vectors.keys())
+        self._vectors |= zip(new, known.embed(new, "query"), strict=True) if new else ()
+        asked = [turn for turn in turns if wanted[turn.utterance_id]]
+        vectors = heard.embed([spoken_core(turn.text, language) for turn in asked], "query")
         found: dict[UtteranceId, dict[str, float]] = {}
-        for turn in turns:
-            phrases = wanted[turn.utterance_id]
-            if phrases:
-                said = heard.embed([spoken_core(turn.text, language)], "query")[0]
-                values = known.embed(list(phrases), "query") @ said
-                found[turn.utterance_id] = {phrase: float(value) for phrase, value in zip(phrases, values, strict=True)}
+        for turn, said in zip(asked, vectors, strict=True):
+            found[turn.utterance_id] = {phrase: float(self._vectors[phrase] @ said) for phrase in wanted[turn.utterance_id]}
         return found
 
 

@@ -34,6 +34,7 @@ def working(site: ConsoleSite) -> Iterator[None]:
     """Dry runs are carried out as a server does, without its child process and without models."""
     patch, stop = pytest.MonkeyPatch(), threading.Event()
     patch.setattr(dry_runs, "postcall_tools", lambda *_: open_tools(None))
+    patch.setattr(dry_runs, "Likeness", lambda _settings: lambda *_: {})
     settings = Settings(data_dir=site.directory)
 
     def work() -> None:

@@ -214,7 +214,9 @@ function Head({ api, draft, own, mine, onChanged, onReload }: HeadProps) {
   return (
     <div class="pack-head" data-testid="pack-head" data-state={version.state}>
       <strong class="num">{t('packs.v', { n: version.version })}</strong>
-      <span class={`pack-state ${version.state}`}>{t(`packs.state.${version.state}`)}</span>
+      <span class="pack-state" data-state={version.state}>
+        {t(`packs.state.${version.state}`)}
+      </span>
       <span class="dim">
         {version.author_name || version.author} {moment(version.changed_at, app.language.value, now)}
         {version.published_at !== null &&
@@ -335,7 +337,9 @@ function Versions({ name, versions }: { name: string; versions: readonly PackVer
                 </Link>
               </td>
               <td>
-                <span class={`pack-state ${v.state}`}>{t(`packs.state.${v.state}`)}</span>
+                <span class="pack-state" data-state={v.state}>
+                  {t(`packs.state.${v.state}`)}
+                </span>
               </td>
               <td>{v.author_name || v.author}</td>
               <td class="num">{moment(v.changed_at, app.language.value, now)}</td>

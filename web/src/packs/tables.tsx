@@ -177,7 +177,7 @@ export function LiveAgainstAfter({ lines }: { lines: readonly LiveCounts[] }) {
             </thead>
             <tbody>
               <tr class="total">
-                <th scope="row">{t('agreement.all')}</th>
+                <th scope="row">{t('packs.live.all')}</th>
                 {LIVE.map((name) => (
                   <td key={name} class="num right">
                     {name.startsWith('calls') ? '' : total[name]}
