@@ -25,6 +25,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "lexicon": "terms",
         "moods": "moods",
         "review": "plans",
+        "leads": "leads",
     }
 )
 """The packs, and the list that each must hold."""
@@ -39,6 +40,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lexicon": ("text",),
         "moods": ("id", "name", "examples"),
         "review": ("id", "kind"),
+        "leads": ("id", "name", "patterns"),
     }
 )
 _LANGUAGES = frozenset({"zh", "en"})

@@ -94,6 +94,12 @@ def report(transcript: Transcript) -> MoodReport:
     )
 
 
+def tells_mood(term: str, language: str) -> bool:
+    """Whether a word is one of those that make a call's complaint risk: that it goes with complaints says nothing."""
+    words = _WORDS["zh" if language == "zh" else "en"]
+    return any(pattern.search(term) is not None for pattern in (words.anger, words.worry, words.complaint))
+
+
 def _heard(mood: MoodChanged) -> MoodPoint:
     return MoodPoint(utterance_id=mood.utterance_id, at_ms=mood.at_ms, mood=mood.mood, confidence=round(mood.confidence, 3), heard="live")
 

@@ -1,0 +1,1 @@
+"""What the center learns from finished calls. Pure: counts in, findings out."""
