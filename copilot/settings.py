@@ -151,6 +151,19 @@ class RetentionSettings(_Section):
     days: int = Field(0, ge=0, le=36_500, description="Ended calls older than so many days are erased, once an hour; 0: kept for ever.")
 
 
+class ReportSettings(_Section):
+    name: str = Field(pattern=r"^[a-z0-9-]{1,40}$", description="Begins the name of its files: small letters, digits and hyphens.")
+    every: Literal["day", "week", "month"] = Field("week", description="Written when such a period is over; weeks begin on Monday.")
+    format: Literal["html", "xlsx", "json"] = Field("html", description="Form of the file.")
+    language: Literal["zh", "en"] = Field("zh", description="Language of its words.")
+    team: str = Field("", description="Only this team's calls, and for its leads to read; empty: all calls.")
+
+
+class AnalyticsSettings(_Section):
+    reports: tuple[ReportSettings, ...] = Field((), description="Reports written on a schedule into <data_dir>/reports.")
+    keep: int = Field(26, ge=1, le=1000, description="Files kept of each of them, the newest.")
+
+
 class AsrSettings(_Section):
     model: str = Field("whisper-base", description="Model id in the model hub, or a directory with model files.")
     engine: Literal["auto", "whisper", "sherpa"] = Field("auto", description="Engine of the model; auto: told by its files.")
@@ -232,6 +245,7 @@ class Settings(BaseSettings):
     kb: KbSettings = Field(default_factory=KbSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    analytics: AnalyticsSettings = Field(default_factory=AnalyticsSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)
     embed: EmbedSettings = Field(default_factory=EmbedSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)

@@ -21,6 +21,7 @@ from copilot.api import (
     exports,
     feed_ws,
     health,
+    insights,
     jobs,
     kb,
     kb_import,
@@ -116,6 +117,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(exports.router(context))
     api.include_router(audio.router(context))
     api.include_router(console.router(context))
+    api.include_router(insights.router(context))
     api.include_router(quality.router(context))
     api.include_router(appeals.router(context))
     api.include_router(kb.router(context))

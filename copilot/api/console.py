@@ -59,7 +59,7 @@ def router(context: ApiContext) -> APIRouter:
         team: Annotated[str | None, Query(max_length=128)] = None,
     ) -> Json:
         """The figures of the last days up to today, and of as many days before them."""
-        scope, today = _supervisor(user), policy(user).calendar.local_day(context.clock.now())
+        scope, today = supervisor(user), policy(user).calendar.local_day(context.clock.now())
         first, last = today - _DAY * (days - 1), today
         before = first - _DAY * days
         found = context.rollups.by_day(scope, before.isoformat(), last.isoformat(), team)
@@ -131,7 +131,7 @@ def router(context: ApiContext) -> APIRouter:
         locale: Literal["zh", "en"] = "zh",
     ) -> Response:
         """The list as a file with its words in ``locale``, at most 50,000 calls. Audited. Nothing that was said is in it."""
-        scope = _supervisor(user)
+        scope = supervisor(user)
         context.audit.record(
             AuditEntry(
                 org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action="calls.export", target=format, detail=_said(chosen)
@@ -148,7 +148,7 @@ def router(context: ApiContext) -> APIRouter:
         team: Annotated[str | None, Query(max_length=128)] = None,
     ) -> Json:
         """Figures by team and by agent. Of what was done in calls and how it was scored; nothing is concluded from agents' voices."""
-        scope, today = _supervisor(user), policy(user).calendar.local_day(context.clock.now())
+        scope, today = supervisor(user), policy(user).calendar.local_day(context.clock.now())
         first, last = (today - _DAY * (days - 1)).isoformat(), today.isoformat()
         by_agent = context.rollups.by_key(scope, "agent", first, last, team)
         by_team = context.rollups.by_team(scope, first, last)
@@ -163,7 +163,8 @@ def router(context: ApiContext) -> APIRouter:
     return routes
 
 
-def _supervisor(user: User) -> Scope:
+def supervisor(user: User) -> Scope:
+    """What a supervisor may see. Raises Forbidden for everybody else."""
     scope = scope_of(user)
     if not (scope.sees_all_calls or scope.sees_team_calls):
         raise Forbidden("The console is for supervisors and quality inspectors.")

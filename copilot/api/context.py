@@ -171,7 +171,8 @@ class PackDesk(Protocol):
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
     whoever sends jobs that one may be due; ``status`` is what /status shows;
-    ``imports`` is a ``copilot.api.kb_import.ImportDesk``; ``telephony`` a ``copilot.api.telephony.TelephoneSystem``;
+    ``imports`` is a ``copilot.api.kb_import.ImportDesk``, ``insights`` a ``copilot.api.insights.InsightDesk``;
+    ``telephony`` is a ``copilot.api.telephony.TelephoneSystem``;
     ``page_calls(host)`` what a page may that reached us as ``host``."""
 
     people: SqlPeople
@@ -204,6 +205,7 @@ class ApiContext:
     editing: Callable[[OrgId], Editing]
     imports: Any
     packs: PackDesk
+    insights: Any
     status: Callable[[], Json]
     telephony: Any
     page_calls: Callable[[str], PageCalls]

@@ -66,7 +66,7 @@ def bank_packs(store: ArticleStore) -> dict[str, Json]:
         found = store.pack(name)
         return _parsed(found[1]) if found is not None else {}
 
-    return {name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance")}
+    return {name: pack(name) for name in ("intents", "taxonomy", "rubric", "sop", "compliance", "leads")}
 
 
 def _text(value: Any, language: str) -> str:
@@ -90,6 +90,8 @@ def bank_labels(packs: dict[str, Json], language: str) -> Json:
         "intents": {intent["id"]: _text(intent.get("name"), language) for intent in packs["intents"].get("intents", ())},
         "categories": categories,
         "category_tree": tree,
+        "causes": {cause["id"]: _text(cause.get("name"), language) for cause in packs["taxonomy"].get("causes") or ()},
+        "leads": {lead["id"]: _text(lead.get("name"), language) for lead in packs["leads"].get("leads") or ()},
         "rubric_sections": {item["id"]: _text(item.get("name"), language) for item in packs["rubric"].get("sections", ())},
         "rubric_items": {
             item["id"]: {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from copilot.assembly.engines import default_models, model_hub
 from copilot.assembly.import_process import carry_out_import
+from copilot.assembly.insight_command import open_insights
 from copilot.assembly.recording_import import open_import, recordings_of
 from copilot.assembly.server import build_server
 from copilot.assembly.tools import batch_transcriber, open_knowledge, open_people, postcall_desk
@@ -20,6 +21,7 @@ __all__ = [
     "default_models",
     "model_hub",
     "open_import",
+    "open_insights",
     "open_knowledge",
     "open_people",
     "postcall_desk",

@@ -28,7 +28,7 @@ class ReviewRoom:
     """``desk`` for the API, ``rounds`` for the server. ``sleep``: how the time between two rounds passes."""
 
     def __init__(self, store: Store, clock: Clock, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        policies = Policies(store.articles)
+        self.policies = policies = Policies(store.articles)
         self._sleep = sleep
         self.desk = ReviewDesk(
             calls=store.calls,

@@ -23,6 +23,8 @@ from copilot.assembly import engines
 from copilot.assembly.editing import Editing
 from copilot.assembly.erasure import Erasure
 from copilot.assembly.import_service import ImportService
+from copilot.assembly.insight_desk import InsightDesk
+from copilot.assembly.insights import InsightRoom, InsightRounds
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.pack_desk import PackDesk
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from copilot.assembly.interrupted import InterruptedCalls
     from copilot.domain.events import EventEnvelope
     from copilot.domain.knowledge import BankTerm
+    from copilot.domain.knowledge_use import GapReport
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.services import LiveServices
@@ -142,10 +145,12 @@ class Server:
         stack.push_async_callback(self._close_knowledge)
         await stack.enter_async_context(self._admin())
         self._review = ReviewRoom(self.store, self.clock)
+        self.insights = self._insight_desk()
         self.imports = ImportService(settings, self.store, self.node)
         self.packs = PackDesk(settings, self.store, self.node)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._review.running(OrgId(settings.org)))
+        await stack.enter_async_context(self._insight_room().running(OrgId(settings.org)))
         await stack.enter_async_context(self._after_call())
         self._webhooks.start()
         stack.push_async_callback(self._webhooks.stop)
@@ -420,6 +425,7 @@ class Server:
             editing=self._editing,
             imports=self.imports,
             packs=self.packs,
+            insights=self.insights,
             status=self.status,
             telephony=self._telephone_systems,
             page_calls=lambda host: page_calls(self.settings, self.telephony_port, host),
@@ -432,6 +438,19 @@ class Server:
             host_org=OrgId(self.settings.org),
             version=__version__,
         )
+
+    # analytics
+
+    def _insight_desk(self) -> InsightDesk:
+        def gaps(org_id: OrgId, days: int) -> GapReport:
+            return self._editing(org_id).gaps(days)
+
+        directory = self.settings.data_dir / "reports"
+        return InsightDesk(self.store, self._review.policies, self.clock, self.settings.analytics, directory, gaps)
+
+    def _insight_room(self) -> InsightRoom:
+        embed = partial(self.embedder.embed, kind="query")
+        return InsightRoom(InsightRounds(self.store, self._review.policies, embed, self.clock), self.insights.write_due)
 
     def _known(self, org_id: OrgId) -> Organisation:
         """Called from worker threads."""

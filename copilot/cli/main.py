@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from copilot import __version__
-from copilot.cli import calls, intents, kb, models, operate, packs, people, play, postcall, privacy, rules, transcribe
+from copilot.cli import analytics, calls, intents, kb, models, operate, packs, people, play, postcall, privacy, rules, transcribe
 from copilot.domain.errors import CopilotError
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.add_typer(packs.app, name="packs")
 app.add_typer(rules.app, name="rules")
 app.add_typer(postcall.app, name="postcall")
 app.add_typer(people.app, name="users")
+app.add_typer(analytics.app, name="analytics")
 app.add_typer(calls.app, name="calls")
 app.add_typer(calls.retention, name="retention")
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
+
+from copilot.domain.ids import CallId
 
 Kind = Literal["topic", "cluster", "term", "cause"]
 """Ticket category (level 2), cluster of problems, keyword, root cause."""
@@ -145,14 +147,36 @@ class Asked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDigest:
     """What one finished call says to analytics, sealed with the call's key. ``vector``: the meaning of ``problem``, unit length, as
-    little-endian 16-bit floats."""
+    base64 of little-endian 16-bit floats."""
 
     problem: Place | None = None
-    vector: bytes = b""
+    vector: str = ""
     terms: tuple[TermPlace, ...] = ()
     questions: tuple[Checked, ...] = ()
     leads: tuple[Lead, ...] = ()
     asked: tuple[Asked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestedCall:
+    """A digest with what is known of its call. ``day``: at the bank. ``product``, ``topic``: levels 1 and 2 of the ticket.
+
+    Empty: of no team, no agent, without a ticket, a cause, a cluster.
+    """
+
+    call_id: CallId
+    day: date
+    started_at: datetime
+    team_id: str = ""
+    agent_id: str = ""
+    language: str = "zh"
+    channel: Channel = "inbound"
+    product: str = ""
+    topic: str = ""
+    cause: str = ""
+    cluster_id: str = ""
+    upset: bool = False
+    digest: CallDigest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ class ReviewRounds:
         seen = self._facts.mark(org_id, _MARK)
         since, after = (seen[0] - OVERLAP, "") if seen is not None else (datetime(1970, 1, 1, tzinfo=UTC), "")
         while page := self._facts.changed(org_id, since, after, _PAGE):
-            risks = {call.call_id: _risk(policy, call) for call in page}
+            risks = {call.call_id: risk_of_call(policy, call) for call in page}
             self._facts.set_risk(org_id, {call.call_id: risks[call.call_id] for call in page if risks[call.call_id] != call.risk})
             days = {policy.calendar.local_day(call.started_at) for call in page if call.started_at is not None}
             for day in sorted(days):
@@ -121,7 +121,8 @@ class ReviewRounds:
         return self._reviews.add(org_id, tasks, "sampling")
 
 
-def _risk(policy: ReviewPolicy, call: CallFacts) -> int:
+def risk_of_call(policy: ReviewPolicy, call: CallFacts) -> int:
+    """By the weights of the pack."""
     categories = {call.ticket_level1, call.ticket_level2} - {""}
     return risk_of(policy.risk, intents=call.intents, categories=categories, alerts=call.alerts, fatal=call.qa_fatal)
 

@@ -209,7 +209,16 @@ class SqlCalls:
         with self._database.write() as connection:
             if rows.lock_call(connection, org_id, call_id)["phase"] == "live":
                 raise Conflict(f"Call {call_id} is live; it can be erased when it has ended.")
-            for table in (t.call_keys, t.vault, t.call_contents, t.artifacts, t.artifact_drafts, t.call_notes, t.review_notes):
+            for table in (
+                t.call_keys,
+                t.vault,
+                t.call_contents,
+                t.artifacts,
+                t.artifact_drafts,
+                t.call_notes,
+                t.review_notes,
+                t.call_digests,
+            ):
                 connection.execute(sa.delete(table).where(rows.is_call(table, org_id, call_id)))
             waiting = sa.and_(rows.is_call(t.jobs, org_id, call_id), t.jobs.c.state.in_(("queued", "leased")))
             now = self._clock.now()

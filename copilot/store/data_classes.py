@@ -96,6 +96,12 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
         " score_sum",
         "internal",
     ),
+    "call_digests": {
+        **_all("org_id call_id day started_at team_id agent_id language channel product topic cause cluster_id lead upset", "internal"),
+        "ciphertext": "sensitive",
+    },
+    "insight_days": _all("org_id dimension day team_id agent_id product channel key calls hits", "internal"),
+    "problem_clusters": _all("org_id language cluster_id position terms size middle made_at", "internal"),
     "reviews": _all("org_id review_id call_id kind plan session_id state assigned_to agent_id risk created_at due_at done_at", "internal"),
     "verdicts": _all(
         "org_id call_id number review_id kind reviewer_id at qa_version rubric_version machine_score score fatal answers", "internal"

@@ -98,6 +98,8 @@ class CallFacts:
     qa_fatal: bool
     qa_confidence: float | None
     risk: int
+    direction: str = "inbound"
+    protocol: str = ""
 
 
 class SqlFacts:

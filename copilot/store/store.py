@@ -22,6 +22,7 @@ from copilot.store.doorbell import Doorbell, OnCommitted
 from copilot.store.dry_runs import SqlDryRuns
 from copilot.store.facts import SqlFacts
 from copilot.store.imports import ImportQueue, SqlImports
+from copilot.store.insights import SqlInsights
 from copilot.store.jobs import SqlJobs
 from copilot.store.journal import SqlJournal
 from copilot.store.keyring import CallCipher, KeyRing
@@ -59,6 +60,7 @@ class Store:
         self.facts = SqlFacts(database, keyring, clock)
         self.rollups = SqlRollups(database)
         self.call_list = SqlCallList(database)
+        self.insights = SqlInsights(database, keyring, clock)
         self.appeals = SqlAppeals(database, keyring, clock, self.reviews)
         self.calibrations = SqlCalibrations(database, clock, self.reviews)
         self.dry_runs = SqlDryRuns(database, clock)

@@ -528,6 +528,50 @@ call_days = sa.Table(
     sa.Column("score_sum", sa.Float, nullable=False),
 )
 
+# --- analytics ------------------------------------------------------------------------------------------------------------------------
+
+call_digests = sa.Table(
+    "call_digests",  # what a finished call says to analytics: see copilot.store.insights
+    metadata,
+    *_call_key(),
+    sa.Column("day", sa.String, nullable=False),  # at the bank, YYYY-MM-DD
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("team_id", "agent_id", "language", "channel")),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("product", "topic", "cause", "cluster_id", "lead")),
+    sa.Column("upset", sa.Integer, nullable=False),  # 0 or 1, to be summed
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    _of_call(),
+    # Everything that is counted stands in one index, so that a window is read without its rows.
+    sa.Index("ix_call_digests_counted", "org_id", "day", "team_id", "product", "channel", "topic", "cluster_id", "cause", "lead", "upset"),
+    sa.Index(None, "org_id", "started_at", "call_id"),
+    sa.Index(None, "org_id", "agent_id", "started_at"),
+    *(sa.Index(None, "org_id", name, "started_at") for name in ("topic", "cluster_id", "cause", "lead")),
+)
+
+insight_days = sa.Table(
+    "insight_days",  # rolled up from the sealed part of call_digests
+    metadata,
+    _org(),
+    sa.Column("dimension", sa.String, primary_key=True),  # term, question
+    sa.Column("day", sa.String, primary_key=True),
+    *(sa.Column(name, sa.String, primary_key=True) for name in ("team_id", "agent_id", "product", "channel", "key")),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("hits", sa.Integer, nullable=False),  # of a term: upset calls; of a question: failed ones
+)
+
+problem_clusters = sa.Table(
+    "problem_clusters",
+    metadata,
+    _org(),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("cluster_id", sa.String, primary_key=True),  # empty: the mean that is taken from every vector
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("terms", Json, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("middle", sa.LargeBinary, nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+)
+
 # --- quality review -------------------------------------------------------------------------------------------------------------------
 
 reviews = sa.Table(

@@ -7,6 +7,7 @@ TF-IDF (Grootendorst 2022, arXiv:2203.05794): tf(t, c) · ln(1 + A / f(t)), with
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 from collections import Counter
@@ -28,6 +29,7 @@ REACH = 0.35
 SAME = 0.8
 """Middles of two rounds that are this near are one cluster, which keeps its id."""
 _TERMS = 4
+_NOTHING = 1e-4
 _LEAST_CALLS_OF_A_TERM = 3
 """A word in a name was said in as many problems of the cluster: nothing that one customer alone said names a cluster."""
 
@@ -60,11 +62,22 @@ class Clustering:
         return [self.clusters[column].cluster_id if near[row, column] >= REACH else "" for row, column in enumerate(best)]
 
 
+def packed(vector: Vectors) -> str:
+    """A unit vector as a digest keeps it: half the precision of its numbers is enough to tell problems apart."""
+    return base64.b64encode(vector.astype("<f2").tobytes()).decode()
+
+
+def unpacked(kept: Sequence[str]) -> Vectors:
+    """[n, d] of what ``packed`` made."""
+    rows = [np.frombuffer(base64.b64decode(one), "<f2").astype(np.float32) for one in kept]
+    return np.stack(rows) if rows else np.zeros((0, 1), np.float32)
+
+
 def centred(vectors: Vectors, mean: Vectors) -> Vectors:
-    """Without the common mean, unit length again."""
+    """Without the common mean, unit length again. One that is the mean itself stays as it is: others like it are like it still."""
     moved = vectors - mean
     lengths = np.linalg.norm(moved, axis=1, keepdims=True)
-    made: Vectors = (moved / np.maximum(lengths, 1e-9)).astype(np.float32)
+    made: Vectors = np.where(lengths > _NOTHING, moved / np.maximum(lengths, _NOTHING), vectors).astype(np.float32)
     return made
 
 

@@ -58,8 +58,13 @@ PARAMETERS = {
     "form": "csv",
     "name": "no-such-pack",
     "version": "7",
+    "report": "no-such-report",
 }
-QUERIES = {"/api/v1/kb/search": {"q": "挂失"}, "/api/v1/calls/{call_id}/audio/copy.flac": {"version": 1}}
+QUERIES = {
+    "/api/v1/kb/search": {"q": "挂失"},
+    "/api/v1/calls/{call_id}/audio/copy.flac": {"version": 1},
+    "/api/v1/console/insights/evidence": {"about": "topic", "key": "card-fraud-dispute"},
+}
 KB_STEPS = ("draft", "submit", "withdraw", "reject", "publish", "discard", "retire")
 BODIES = {
     "/api/v1/auth/login": {"username": "nobody-here", "password": "not the password"},
@@ -211,6 +216,9 @@ WRONG = [
     ("post", "/api/v1/packs/rubric/drafts", {"json": {"text": "x" * 500_001}}),
     ("post", "/api/v1/packs/rubric/versions/1/dry-runs", {"json": {"limit": 1001}}),
     ("get", "/api/v1/dry-runs/x/calls", {"params": {"limit": 51}}),
+    ("get", "/api/v1/console/insights", {"params": {"since": "2026-03-02", "until": "2026-03-01"}}),
+    ("get", "/api/v1/console/insights", {"params": {"channel": "fax"}}),
+    ("get", "/api/v1/console/insights/evidence", {"params": {"about": "mood", "key": "x"}}),
     ("get", "/api/v1/calls/x/audio/customer/peaks", {"params": {"buckets": 1}}),
     ("post", "/api/v1/tickets", {"json": {"purpose": "everything"}}),
     ("post", "/api/v1/tickets", {"json": {}}),

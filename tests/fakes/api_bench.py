@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from copilot.api import feed_ws
 from copilot.api.app import create_app
 from copilot.api.context import ApiContext
+from copilot.assembly.insight_desk import InsightDesk
+from copilot.assembly.insights import InsightRounds
 from copilot.assembly.observe import Observer
 from copilot.assembly.pack_desk import PackDesk
 from copilot.assembly.review import ReviewRoom
@@ -22,12 +24,13 @@ from copilot.domain.artifacts import Artifact
 from copilot.domain.events import CallEnded, CallEvent
 from copilot.domain.ids import CallId, TeamId
 from copilot.domain.people import AuditEntry, Role, Scope, User
-from copilot.settings import Settings
+from copilot.settings import AnalyticsSettings, Settings
 from copilot.store.keyring import KeyRing
 from copilot.store.signin import Session
 from copilot.store.store import open_store
 from copilot.telemetry.clock import ManualClock
 from copilot.telemetry.metrics import Metrics
+from tests.fakes.gram_embedder import GramEmbedder
 from tests.fakes.screens import Screen
 from tests.fakes.stores import AT, ORG, quick_passwords, sqlite_url, started
 
@@ -49,12 +52,17 @@ class ApiBench:
         self.sessions: dict[str, Session] = {}
         store = self.store
         self.review = ReviewRoom(store, self.clock)
+        self.insights = InsightDesk(store, self.review.policies, self.clock, AnalyticsSettings(), directory / "reports")
+        embedder = GramEmbedder()
+        self.insight_rounds = InsightRounds(
+            store, self.review.policies, lambda texts: embedder.embed(texts, "query"), self.clock, lambda _seconds: None
+        )
         known: dict[str, Any] = {
             "people": store.people, "signin": store.signin, "calls": store.calls, "notes": store.notes, "wrap_up": store.wrap_up,
             "review": self.review.desk, "rule_comparison": self.review.rule_comparison,
             "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
             "packs": PackDesk(Settings(data_dir=directory), store, "node"),
-            "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
+            "insights": self.insights, "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",
         }  # fmt: skip

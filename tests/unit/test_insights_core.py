@@ -180,3 +180,10 @@ def test_a_digest_points_into_the_call_and_a_persons_answer_stands() -> None:
     assert [(lead.lead, lead.place.utterance_id) for lead in digest.leads] == [("credit-card", "u3")]
     assert [(pair.question, pair.place.utterance_id) for pair in digest.asked] == [("年费多少钱", "u1")]
     assert not digested("c", stored, artifacts[:1], {}, LeadRules()).complete
+
+
+def test_the_same_problem_again_and_again_is_one_cluster() -> None:
+    same = np.repeat(vectors([0]), 9, axis=0)
+    (one,) = cluster(same, [PROBLEMS[1]] * 9, "zh").clusters
+    assert len(one.members) == 9
+    assert cluster(same, [PROBLEMS[1]] * 9, "zh").assign(same[:1]) == [one.cluster_id]

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { AgentPage } from './agent/AgentPage.tsx';
 import { Enrol } from './auth/Enrol.tsx';
 import { SignIn } from './auth/SignIn.tsx';
+import { InsightsPage } from './console/InsightsPage.tsx';
 import { OverviewPage } from './console/OverviewPage.tsx';
 import { EmbedPage } from './embed/EmbedPage.tsx';
 import { knowledgePage } from './kb/KnowledgePages.tsx';
@@ -63,6 +64,7 @@ function Root() {
   if (path === '/jobs') return <JobsPage />;
   if (path === '/webhooks') return <WebhooksPage />;
   if (path === '/overview') return <OverviewPage />;
+  if (path === '/insights') return <InsightsPage />;
   if (path === '/qa') return <QueuePage />;
   if (path === '/packs') return <PacksPage />;
   const [, pack, run] =

@@ -33,6 +33,8 @@ export interface Enrolment {
 export interface Labels {
   intents: Record<string, string>;
   categories: Record<string, string>;
+  causes: Record<string, string>;
+  leads: Record<string, string>;
   /** The two levels of the ticket taxonomy, in the bank's order. */
   category_tree: { id: string; name: string; children: { id: string; name: string }[] }[];
   rubric_items: Record<string, { name: string; description: string; section: string }>;

@@ -73,6 +73,15 @@ export function CallPage({ callId }: { callId: string }) {
     },
     [utterances],
   );
+  // An address may name a sentence: it is shown once the transcript is there.
+  const named = new URLSearchParams(app.query.value).get('at');
+  const there = named !== null && utterances.some((u) => u.utterance_id === named);
+  useEffect(() => {
+    if (named === null || !there) return;
+    setPointed(named);
+    const waiting = setTimeout(() => jumpTo(named), 50);
+    return () => clearTimeout(waiting);
+  }, [named, there]);
   const showUtterance = (id: string): void => {
     setPointed(id);
     jumpTo(id);

@@ -100,6 +100,11 @@ function Nav() {
           {t('nav.overview')}
         </Link>
       )}
+      {roles.some((r) => SUPERVISORS.includes(r)) && (
+        <Link to="/insights" current={path === '/insights'}>
+          {t('nav.insights')}
+        </Link>
+      )}
       {maySupervise(roles) && (
         <Link to="/board" current={path === '/board'}>
           {t('nav.board')}

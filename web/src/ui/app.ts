@@ -16,6 +16,8 @@ const THEME = 'pangting.theme';
 const NO_LABELS: Labels = {
   intents: {},
   categories: {},
+  causes: {},
+  leads: {},
   category_tree: [],
   rubric_items: {},
   rubric_sections: {},
