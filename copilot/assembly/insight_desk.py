@@ -122,8 +122,8 @@ class InsightDesk:
         ]
 
     def candidates(self, scope: Scope, chosen: InsightFilter) -> list[FaqCandidate]:
-        """Questions that agents answered to their customers' content, alike ones together, those of most calls first; no pair of them is a
-        draft or an article yet (``kb mine`` makes the same pairs)."""
+        """Questions of two calls at least that agents answered to their customers' content, alike ones together, those of most calls first;
+        no pair of them is a draft or an article yet (``kb mine`` makes the same pairs)."""
         from kb.mining import Mined
         from kb.use import CallDigest as Questions
         from kb.use import Unanswered, gaps
@@ -145,7 +145,7 @@ class InsightDesk:
         found = []
         for group in gaps(asked):
             match = next((pairs[call_id, group.examples[0]] for call_id in group.call_ids if (call_id, group.examples[0]) in pairs), None)
-            if match is None:
+            if match is None or len(group.call_ids) < 2:
                 continue
             call, pair = match
             known = Mined(language=call.language, question=pair.question, answer=pair.answer, origin=_origin(call)).article_id

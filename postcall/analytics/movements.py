@@ -157,7 +157,7 @@ def _drivers_of_a_kind(rows: Mapping[Key, Counted], total: Counted) -> list[Driv
 def coaching(asked: Mapping[tuple[str, str], tuple[int, int]]) -> list[CoachingPoint]:
     """(agent, question) → (asked, failed) of every agent in the scope: what each agent's calls failed at least ``LEAST_FAILED`` times.
 
-    By agent, and for each the question with the highest lower bound of its share first.
+    What differs from the other agents first, then by the lower end of the share.
     """
     sums: dict[str, tuple[int, int]] = {}
     for (_, item), (total, failed) in asked.items():
@@ -191,4 +191,4 @@ def coaching(asked: Mapping[tuple[str, str], tuple[int, int]]) -> list[CoachingP
                 q=q,
             )
         )
-    return sorted(found, key=lambda one: (one.agent_id, -one.low, one.item_id))
+    return sorted(found, key=lambda one: (one.q is None or one.q > ALPHA, -one.low, one.agent_id, one.item_id))

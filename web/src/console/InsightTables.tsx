@@ -166,7 +166,7 @@ function MovementPart({
                   <td class="num right dim">{one.before}</td>
                   <td class="num right">{one.q === null ? <span class="dim">–</span> : ratio(one.low, one.high)}</td>
                   <td class="num right">{one.upset}</td>
-                  <td class={`verdict ${one.verdict}`}>
+                  <td class={`moved ${one.verdict}`}>
                     <span aria-hidden="true">{ARROW[one.verdict]}</span> {t(`center.verdict.${one.verdict}`)}
                   </td>
                 </tr>
@@ -301,7 +301,7 @@ export function Coaching({ data, onShow }: PartProps) {
                     </span>
                   </td>
                   <td class="num right">
-                    {one.peers_share === null ? '–' : percent(one.peers_share)}
+                    {one.peers_share === null ? '–' : percent(one.peers_share)}{' '}
                     {one.q !== null && one.q <= 0.05 && (
                       <span class="chip static warn">{t('center.coaching.more')}</span>
                     )}
