@@ -156,8 +156,8 @@ class RuleMonitor:
         if without.before is not None:
             for late in self._matches(without.before):
                 at = late.turn.start_ms
-                if at > self._known_ms:
-                    continue
+                if at >= self._known_ms and not self._over:
+                    continue  # what begins in this very millisecond, which counts as said in time, may still come
                 since = [match for match in self._matches(without.after) if match.turn.start_ms < at] if without.after is not None else []
                 begin = since[-1].turn.start_ms if since else 0
                 if (without.after is None or since) and not any(begin <= start <= at for start in expected):

@@ -84,3 +84,11 @@ def test_what_is_said_again_by_another_node_is_told_once() -> None:
     second = RuleMonitor(language="zh", rules=RULES)
     second.recall(alert)
     assert second.heard(turn) == []
+
+
+def test_what_begins_in_the_same_millisecond_counts_as_said_in_time() -> None:
+    late = Turn(utterance_id=UtteranceId("customer-1"), channel="customer", start_ms=1_400, end_ms=2_000, text="丙")
+    expected = Turn(utterance_id=UtteranceId("agent-1"), channel="agent", start_ms=1_400, end_ms=2_600, text="乙")
+    monitor = RuleMonitor(language="zh", rules=[rule for rule in RULES if rule.rule_id == "before"])
+    told = [*monitor.heard(late), *monitor.known_until(1_400), *monitor.heard(expected), *monitor.known_until(3_000), *monitor.end(3_000)]
+    assert told == []
