@@ -116,10 +116,15 @@ def drivers(now: Mapping[Key, Counted], total: Counted, leave_out: Collection[Ke
     ``leave_out``: keys that make a call an upset one by definition; that they go together says nothing.
     """
     found: list[Driver] = []
-    kept = {key: one for key, one in sorted(now.items()) if key not in leave_out and one.calls < total.calls}
+    kept = {key: one for key, one in sorted(now.items()) if key not in leave_out and _fits(one, total)}
     for _, group in groupby(kept, key=lambda key: key[0]):
         found += _drivers_of_a_kind({key: kept[key] for key in group}, total)
     return sorted(found, key=lambda one: (-one.low, one.kind, one.key))[:MOST_DRIVERS]
+
+
+def _fits(one: Counted, total: Counted) -> bool:
+    """A part of the whole, and not all of it. Sums by day are made anew a moment after their calls change: until then one may not fit."""
+    return one.calls < total.calls and one.upset <= total.upset and one.calls - one.upset <= total.calls - total.upset
 
 
 def _drivers_of_a_kind(rows: Mapping[Key, Counted], total: Counted) -> list[Driver]:
