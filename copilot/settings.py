@@ -143,6 +143,10 @@ class KbSettings(_Section):
     )
 
 
+class SearchSettings(_Section):
+    url: str = Field("", description="Where the index of calls lies: embedded:///dir (default: <data_dir>/calls-index).")
+
+
 class MediaSettings(_Section):
     url: str = Field("", description="Where recordings go: file:///dir (default: <data_dir>/media) or s3://bucket/prefix.")
 
@@ -243,6 +247,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = Field(default_factory=JobsSettings)
     webhooks: WebhooksSettings = Field(default_factory=WebhooksSettings)
     kb: KbSettings = Field(default_factory=KbSettings)
+    search: SearchSettings = Field(default_factory=SearchSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     analytics: AnalyticsSettings = Field(default_factory=AnalyticsSettings)
@@ -264,6 +269,10 @@ class Settings(BaseSettings):
     @property
     def kb_url(self) -> str:
         return self.kb.url or f"embedded://{(self.data_dir / 'index').resolve()}"
+
+    @property
+    def search_url(self) -> str:
+        return self.search.url or f"embedded://{(self.data_dir / 'calls-index').resolve()}"
 
     @property
     def media_url(self) -> str:

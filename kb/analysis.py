@@ -25,6 +25,7 @@ _TOKEN = re.compile(r"【[^】]*】")
 _HAN = re.compile(r"[㐀-鿿]+")
 _RUNS = re.compile(r"【[^】]*】|[㐀-鿿]+")
 _LATIN = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
+_EITHER = re.compile(f"{_HAN.pattern}|{_LATIN.pattern}")
 _ZH_FILLERS = re.compile(
     r"嗯+|呃+|唔+|额(?=[，,、 ])|那个(?=[，,、 就我你])|就是说|怎么说呢|是这样的|(?:你|您)好|喂+"
     r"|我想(?:请)?问(?:一?下)?|我(?:就)?想咨询(?:一?下)?|请问(?:一?下)?|麻烦(?:你|您)"
@@ -82,6 +83,27 @@ def analyse(text: str, language: str) -> Terms:
     if language != "zh":
         bigrams += [gram for word in latin for gram in _grams(f"_{word}_", 3)]
     return Terms(words=(*words, *latin), bigrams=tuple(bigrams), pinyin=tuple(pinyin))
+
+
+def runs(text: str) -> list[str]:
+    """In order: runs of Han characters as they are, and words in Latin letters or digits, stemmed. Placeholders are left out."""
+    return [run if _HAN.fullmatch(run) else _stem(run) for run in _EITHER.findall(normalise(text))]
+
+
+def latin_words(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and stem of every word in Latin letters or digits, of a text in lower case."""
+    for found in _LATIN.finditer(text):
+        yield found.start(), found.end(), _stem(found.group())
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether it tells nothing of what is talked about."""
+    return word in _ZH_STOP or word in _EN_STOP
+
+
+def han_words(run: str) -> list[str]:
+    """The words of a run of Han characters, one after the other."""
+    return list(rjieba.cut(run))
 
 
 def han_runs(text: str) -> Iterator[tuple[int, str]]:

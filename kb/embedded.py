@@ -1,10 +1,8 @@
 """The embedded engine: tantivy for terms, vectors of our own beside usearch's graph, on local disk.
 
-Every change makes a new generation directory (what did not change is hard-linked) and then moves one pointer file, so a crash or a reader
-never meets a half-written index. The articles in the store are the truth; this can be deleted at any time.
+Every change makes a new generation (see kb.generations), in which what did not change is hard-linked. The articles in the store are the
+truth; this can be deleted at any time.
 
-    <dir>/current              name of the generation in use
-    <dir>/writer.lock          held by the one process that may write; writer.json says which
     <dir>/gen-000007/meta.json embedder, dimension, versions, watermark, content hash and scope per article
     <dir>/gen-000007/zh/       one language, see kb.shelf
 """
@@ -12,9 +10,6 @@ never meets a half-written index. The articles in the store are the truth; this 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,21 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from copilot.domain.errors import Conflict, EngineError
+from copilot.domain.errors import EngineError
 from copilot.domain.knowledge import EVERYTHING, Article, Passage, Scope
 from copilot.domain.ports.knowledge import Embedder
 from kb.analysis import ANALYSIS_VERSION, Terms
 from kb.chunking import CHUNKING_VERSION, Entry, entries
 from kb.digests import Digests, article_key, stale_reason
 from kb.engine import Candidates, IndexState, Progress, SyncReport, Vector
+from kb.generations import Generations
 from kb.scopes import in_scope, scope_words, wanted_words
 from kb.shelf import FIELDS, Mask, Shelf, Written, load_shelf, write_shelf
 from kb.shelf_files import link_shelf
 
 _FORMAT = 2
-_LOCK_WAIT_S = 10.0
 _MASKS = 256
 """Different filters remembered for a generation."""
 
@@ -62,22 +56,20 @@ class EmbeddedEngine:
     """
 
     def __init__(self, directory: Path, embedder: Embedder, *, threads: int = 1) -> None:
-        self._root = directory
+        self._generations = Generations(directory)
         self._embedder = embedder
         self._threads = threads
         self._swap = threading.Lock()
         self._writing = threading.RLock()
-        self._lock = FileLock(directory / "writer.lock", thread_local=False)
         self._owned = False
         self._closing = threading.Event()
         self._digests = Digests()
         self._generation = self._load_current()
 
     def own(self) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
         with self._writing:
             if not self._owned:
-                self._acquire()
+                self._generations.acquire()
                 self._owned = True
 
     @contextmanager
@@ -86,7 +78,6 @@ class EmbeddedEngine:
             if self._owned:
                 yield
                 return
-            self._root.mkdir(parents=True, exist_ok=True)
             self.own()
             try:
                 yield
@@ -143,26 +134,9 @@ class EmbeddedEngine:
         with self._swap:
             self._generation = None
 
-    def _acquire(self) -> None:
-        """Raises Conflict naming the process that holds the lock, if it says."""
-        try:
-            self._lock.acquire(timeout=_LOCK_WAIT_S)
-        except Timeout as error:
-            raise Conflict(f"{self._holder()} is writing the index {self._root}; try again when it is done, or stop it.") from error
-        text = json.dumps({"pid": os.getpid(), "program": Path(sys.argv[0]).name})
-        (self._root / "writer.json").write_text(text, encoding="utf-8")
-
     def _release(self) -> None:
         self._owned = False
-        (self._root / "writer.json").unlink(missing_ok=True)
-        self._lock.release()
-
-    def _holder(self) -> str:
-        try:
-            found = json.loads((self._root / "writer.json").read_text(encoding="utf-8"))
-            return f"Process {int(found['pid'])} ({found['program']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "Another process"
+        self._generations.release()
 
     def _sync(self, articles: Sequence[Article], watermark: int, progress: Progress | None, rebuild: bool) -> SyncReport:
         old = self._fresh()
@@ -174,12 +148,10 @@ class EmbeddedEngine:
         passages = sum(len(shelf.passages) for shelf in old.shelves.values()) if old is not None else 0
         unchanged = len(digests) - len(changed)
         if old is not None and not why and not changed and not gone and int(old.meta["watermark"]) == watermark:
-            self._remove_others(old.path)  # of a run that was killed
+            self._generations.remove_others(old.path)  # of a run that was killed
             return SyncReport(unchanged=unchanged, passages=passages)
-        path = self._next_path()
-        staging = path.with_name(path.name + ".part")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
+        path = self._generations.next_path()
+        staging = self._generations.staging(path)
         base = None if why else old
         shelves, total = self._write_shelves(staging, base, changed, gone, progress)
         scopes = {article_key(article): scope_words(article) for article in articles}
@@ -197,12 +169,10 @@ class EmbeddedEngine:
         (staging / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
         staging.replace(path)
         generation = _Generation(path=path, meta=meta, shelves={name: written.open(path / name) for name, written in shelves.items()})
-        pointer = self._root / "current.part"
-        pointer.write_text(path.name, encoding="utf-8")
-        pointer.replace(self._root / "current")
+        self._generations.point_at(path)
         with self._swap:
             self._generation = generation
-        self._remove_others(path)
+        self._generations.remove_others(path)
         count = sum(len(shelf.passages) for shelf in generation.shelves.values())
         return SyncReport(added=len(changed), removed=len(gone), unchanged=unchanged, rebuilt=why, passages=count, written=total)
 
@@ -246,41 +216,26 @@ class EmbeddedEngine:
         with self._swap:
             if self._owned and self._generation is not None:
                 return self._generation
-            name = self._current_name()
+            name = self._generations.current()
             if name and (self._generation is None or self._generation.path.name != name):
                 self._generation = self._load_current()
             return self._generation
 
-    def _current_name(self) -> str:
-        try:
-            return (self._root / "current").read_text(encoding="utf-8").strip()
-        except OSError:
-            return ""
-
     def _load_current(self) -> _Generation | None:
         for _ in range(_READS):
-            name = self._current_name()
+            name = self._generations.current()
             if not name:
                 return None
             try:
-                return _load(self._root / name, self._embedder.dimension)
+                return _load(self._generations.path(name), self._embedder.dimension)
             except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-                if self._current_name() == name:
+                if self._generations.current() == name:
                     # A damaged index is no loss: the articles are in the store and the next sync builds it again.
                     return None
         return None
 
     def _stale(self, generation: _Generation) -> str:
         return stale_reason(generation.meta, _FORMAT, self._embedder)
-
-    def _next_path(self) -> Path:
-        numbers = [int(path.name[4:]) for path in self._root.glob("gen-*") if path.name[4:].isdigit()]
-        return self._root / f"gen-{max(numbers, default=0) + 1:06d}"
-
-    def _remove_others(self, keep: Path) -> None:
-        for path in self._root.glob("gen-*"):
-            if path != keep:
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _load(path: Path, dimension: int) -> _Generation:

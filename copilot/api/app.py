@@ -30,6 +30,7 @@ from copilot.api import (
     preferences,
     problems,
     quality,
+    search,
     suggestions,
     telephony,
     tools,
@@ -118,6 +119,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(audio.router(context))
     api.include_router(console.router(context))
     api.include_router(insights.router(context))
+    api.include_router(search.router(context))
     api.include_router(quality.router(context))
     api.include_router(appeals.router(context))
     api.include_router(kb.router(context))

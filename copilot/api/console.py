@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -117,7 +117,7 @@ def router(context: ApiContext) -> APIRouter:
         scope, wanted = scope_of(user), filter_of(chosen, policy(user))
         found = context.call_list.page(scope, wanted, before=_cursor(cursor), limit=limit + 1)
         page = found[:limit]
-        answer: Json = {"calls": _rows(context, user, page), "next_cursor": _next(page) if len(found) > limit else None}
+        answer: Json = {"calls": call_rows(context, user, page), "next_cursor": _next(page) if len(found) > limit else None}
         if count:
             number = context.call_list.count(scope, wanted)
             answer["count"] = {"calls": min(number, MOST_COUNTED), "more_than": number > MOST_COUNTED}
@@ -194,22 +194,24 @@ def _topics(
     ]
 
 
-def filter_of(chosen: Chosen, policy: ReviewPolicy) -> CallFilter:
-    """The filter of the store; days of the bank become moments."""
-    given = {name: getattr(chosen, name) for name in Chosen.model_fields if name not in ("since", "until")}
+def window(since: date | None, until: date | None, policy: ReviewPolicy) -> tuple[datetime | None, datetime | None]:
+    """[begin, end) of days at the bank, both inclusive."""
 
     def midnight_after(day: date) -> datetime:
         return deadline(policy.calendar, datetime(day.year, day.month, day.day, 12, tzinfo=UTC), 0)
 
-    made = CallFilter(**given)
-    if chosen.since is not None:
-        made = replace(made, since=midnight_after(chosen.since - _DAY))
-    if chosen.until is not None:
-        made = replace(made, until=midnight_after(chosen.until))
-    return made
+    return midnight_after(since - _DAY) if since is not None else None, midnight_after(until) if until is not None else None
 
 
-def _rows(context: ApiContext, user: User, page: list[ListedCall]) -> list[Json]:
+def filter_of(chosen: Chosen, policy: ReviewPolicy) -> CallFilter:
+    """The filter of the store; days of the bank become moments."""
+    given = {name: getattr(chosen, name) for name in Chosen.model_fields if name not in ("since", "until")}
+    since, until = window(chosen.since, chosen.until, policy)
+    return CallFilter(**given, since=since, until=until)
+
+
+def call_rows(context: ApiContext, user: User, page: Sequence[ListedCall]) -> list[Json]:
+    """Calls as a list shows them."""
     names = context.people.names(user.org_id, {row.call.agent_id for row in page if row.call.agent_id})
     return [
         {

@@ -19,6 +19,7 @@ from copilot.domain.ports.knowledge import ArticleStore, KnowledgeSearch
 from copilot.domain.ports.store import AuditTrail
 from copilot.review.desk import ReviewDesk
 from copilot.review.rule_comparison import RuleComparison
+from copilot.search.service import CallSearch
 from copilot.store.article_desk import SqlArticleDesk
 from copilot.store.article_list import SqlArticleList
 from copilot.store.board import SqlBoard
@@ -191,6 +192,7 @@ class ApiContext:
     notices: SqlNotices
     rollups: SqlRollups
     call_list: SqlCallList
+    call_search: Callable[[OrgId], CallSearch]
     bus: Bus
     clock: Clock
     recordings: RecordingReader

@@ -5,6 +5,7 @@ The rest of the program gets what it needs through its constructors. Imports are
 
 from __future__ import annotations
 
+from copilot.assembly.call_search import open_call_search
 from copilot.assembly.engines import default_models, model_hub
 from copilot.assembly.import_process import carry_out_import
 from copilot.assembly.insight_command import open_insights
@@ -20,6 +21,7 @@ __all__ = [
     "carry_out_import",
     "default_models",
     "model_hub",
+    "open_call_search",
     "open_import",
     "open_insights",
     "open_knowledge",

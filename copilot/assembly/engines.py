@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.translation import Translator
     from copilot.llm.client import LlmConfig
     from copilot.modelhub.hub import ModelHub
+    from copilot.search.engine import CallIndex
     from copilot.store.doorbell import OnCommitted
     from copilot.store.store import Store
     from copilot.tools.desk import ToolDesk
@@ -153,6 +154,16 @@ def open_knowledge_base(settings: Settings, org_id: OrgId, embedder: Embedder, *
 
         return KnowledgeBase(open_elastic_engine(settings.kb_url, org_id, remembering(settings, embedder)), embedder, reranker=reranker)
     raise ConfigError(f"kb.url is {settings.kb_url!r}; it must begin with embedded:// or elasticsearch://.")
+
+
+def open_call_index(settings: Settings, org_id: OrgId, embedder: Embedder, key_id: str) -> CallIndex:
+    """The index of one organisation's calls over the engine that search.url names. ``key_id``: of the key its terms are blinded with."""
+    from copilot.search.embedded import EmbeddedCallIndex
+
+    url = urlsplit(settings.search_url)
+    if url.scheme != "embedded":
+        raise ConfigError(f"search.url is {settings.search_url!r}; it must begin with embedded://.")
+    return EmbeddedCallIndex(Path(url.path) / org_id, embedder, key_id)
 
 
 def _open_reranker(settings: Settings) -> Reranker | None:

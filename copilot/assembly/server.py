@@ -20,6 +20,7 @@ import structlog
 
 from copilot import __version__
 from copilot.assembly import engines
+from copilot.assembly.call_search import CallSearchRoom
 from copilot.assembly.editing import Editing
 from copilot.assembly.erasure import Erasure
 from copilot.assembly.import_service import ImportService
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from copilot.domain.ports.asr import RecognitionEngine
     from copilot.live.desk import LiveDesk
     from copilot.live.services import LiveServices
+    from copilot.search.service import CallSearch
     from copilot.store.store import Store
     from copilot.telemetry.metrics import Metrics
     from streaming.account import AudioAccount
@@ -143,6 +145,8 @@ class Server:
         await stack.enter_async_context(self._closing(interrupted, dispatcher))
         desk = self._make_desk()
         stack.push_async_callback(self._close_knowledge)
+        self._call_search = CallSearchRoom(settings, self.store, self.embedder, OrgId(settings.org), busy=lambda: desk.live_calls > 0)
+        await stack.enter_async_context(self._call_search.running())
         await stack.enter_async_context(self._admin())
         self._review = ReviewRoom(self.store, self.clock)
         self.insights = self._insight_desk()
@@ -387,7 +391,12 @@ class Server:
         def write(request: Json, progress: admin.Progress, *, rebuild: bool) -> Json:
             return self._known(OrgId(str(request.get("org")))).written(progress, rebuild=rebuild)
 
-        actions = {"kb.refresh": partial(write, rebuild=False), "kb.reindex": partial(write, rebuild=True)}
+        actions: dict[str, admin.Action] = {
+            "kb.refresh": partial(write, rebuild=False),
+            "kb.reindex": partial(write, rebuild=True),
+            "calls.refresh": lambda _request, _progress: {"written": self._call_search.follow().written},
+            "calls.reindex": lambda _request, progress: self._call_search.reindex(progress),
+        }
         async with admin.serving(self.settings.data_dir, actions):
             yield
 
@@ -411,6 +420,7 @@ class Server:
             notices=self.store.notices,
             rollups=self.store.rollups,
             call_list=self.store.call_list,
+            call_search=self._searchable,
             bus=self.bus,
             clock=self.clock,
             recordings=Recordings(self.store, self.media),
@@ -459,6 +469,11 @@ class Server:
             raise ConfigError(f"Organisation {org_id} is not served by this node.")
         return found
 
+    def _searchable(self, org_id: OrgId) -> CallSearch:
+        if org_id != self.settings.org:
+            raise ConfigError(f"Organisation {org_id} is not served by this node.")
+        return self._call_search.search
+
     def _editing(self, org_id: OrgId) -> Editing:
         """Called from worker threads."""
         with self._editing_lock:
@@ -501,6 +516,7 @@ class Server:
         parts: Json = {
             "recognition": {"state": "up" if self._dispatcher is not None else "down", "detail": self.settings.asr.model},
             "knowledge": {"state": "up", "detail": ""},
+            "call search": self._call_search.status(),
             "jobs": self._jobs_state(),
             "llm": {"state": "up" if self.reply_writer is not None else "off", "detail": self.settings.llm.model},
         }

@@ -56,6 +56,8 @@ class ListedCall:
     qa_score: float | None
     qa_fatal: bool
     risk: int
+    score_band: str = ""
+    risk_band: str = ""
 
 
 class SqlCallList:
@@ -68,7 +70,7 @@ class SqlCallList:
         """Newest first; ``before``: (started_at, call_id) of the last row of the page before."""
         with self._database.read() as connection:
             found = connection.execute(self.query(scope, chosen, before=before, limit=limit)).mappings()
-            return [_listed(row) for row in found]
+            return [listed(row) for row in found]
 
     def query(self, scope: Scope, chosen: CallFilter, *, before: tuple[datetime, str] | None, limit: int) -> sa.Select[Any]:
         """The statement behind ``page``, for looking at its plan."""
@@ -102,7 +104,7 @@ class SqlCallList:
         """Those of these calls that the scope reaches."""
         query = sa.select(t.calls).where(_reach(scope), t.calls.c.call_id.in_(list(call_ids)))
         with self._database.read() as connection:
-            return {row["call_id"]: _listed(row) for row in connection.execute(query).mappings()}
+            return {row["call_id"]: listed(row) for row in connection.execute(query).mappings()}
 
 
 def _reach(scope: Scope) -> sa.ColumnElement[bool]:
@@ -144,6 +146,7 @@ def _conditions(scope: Scope, chosen: CallFilter) -> list[sa.ColumnElement[bool]
     return found
 
 
-def _listed(row: RowMapping) -> ListedCall:
-    names = ("team_id", "ticket_level1", "ticket_level2", "qa_state", "qa_score", "qa_fatal", "risk")
+def listed(row: RowMapping) -> ListedCall:
+    """A row of ``calls``."""
+    names = ("team_id", "ticket_level1", "ticket_level2", "qa_state", "qa_score", "qa_fatal", "risk", "score_band", "risk_band")
     return ListedCall(call=rows.call_of(row), **{name: row[name] for name in names})

@@ -141,11 +141,12 @@ class SqlFacts:
                 connection.execute(sa.update(t.kv).where(key).values(value=value))
 
     def set_risk(self, org_id: OrgId, risks: Mapping[CallId, int]) -> None:
-        """Does not mark the calls as changed: who follows the marks has seen them. Roll-ups read the risk when they run, after this."""
+        """Marks the calls as changed, for the others that follow the marks; who set the risk finds it the same when it meets them again."""
+        now = self._clock.now()
         with self._database.write() as connection:
             for call_id, risk in risks.items():
                 here = sa.and_(t.calls.c.org_id == org_id, t.calls.c.call_id == call_id)
-                connection.execute(sa.update(t.calls).where(here).values(risk=risk, risk_band=risk_band(risk)))
+                connection.execute(sa.update(t.calls).where(here).values(risk=risk, risk_band=risk_band(risk), changed_at=now))
 
     def rebuild(self, org_id: OrgId, call_id: CallId) -> bool:
         """Makes the facts of a call again from its newest artifacts and verdict. True if any of them was wrong. Raises NotFound."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from copilot.domain.errors import ConfigError, EngineError
 
@@ -89,6 +91,11 @@ class KeyRing:
     def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         """(id of the master key used, wrapped key)."""
         return self.current, _seal(self._keys[self.current], key, context)
+
+    def derive(self, purpose: str) -> tuple[str, bytes]:
+        """(id of the current master key, 32 bytes made from it for this purpose alone: HKDF-SHA256)."""
+        made = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(self._keys[self.current])
+        return self.current, made
 
     def unwrap(self, key_id: str, wrapped: bytes, context: bytes) -> bytes:
         """Raises ConfigError when the master key is not in this ring."""

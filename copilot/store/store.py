@@ -16,6 +16,7 @@ from copilot.store.audit import SqlAudit
 from copilot.store.board import SqlBoard
 from copilot.store.calibrations import SqlCalibrations
 from copilot.store.call_list import SqlCallList
+from copilot.store.call_texts import SqlCallTexts
 from copilot.store.calls import SqlCalls
 from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
@@ -50,6 +51,7 @@ class Store:
         doorbell = Doorbell(on_committed)
         passwords = passwords or Passwords()
         self._clock = clock
+        self._keyring = keyring
         self.database = database
         self.journal = SqlJournal(database, keyring, clock, doorbell)
         self.calls = SqlCalls(database, keyring, clock, doorbell)
@@ -61,6 +63,7 @@ class Store:
         self.rollups = SqlRollups(database)
         self.call_list = SqlCallList(database)
         self.insights = SqlInsights(database, keyring, clock)
+        self.call_texts = SqlCallTexts(database, keyring)
         self.appeals = SqlAppeals(database, keyring, clock, self.reviews)
         self.calibrations = SqlCalibrations(database, clock, self.reviews)
         self.dry_runs = SqlDryRuns(database, clock)
@@ -98,6 +101,10 @@ class Store:
     def call_cipher(self, org_id: OrgId, call_id: CallId) -> CallCipher:
         """See ``SqlCalls.call_cipher``."""
         return self.calls.call_cipher(org_id, call_id)
+
+    def index_key(self, org_id: OrgId) -> tuple[str, bytes]:
+        """(id of the master key, the key with which the terms of an index of calls are blinded)."""
+        return self._keyring.derive(f"call-index:{org_id}")
 
     def ping(self) -> None:
         """Raises EngineError when the database cannot be used."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import kb.embedded
+import kb.generations
 from copilot.domain.errors import Conflict, EngineError, NotFound
 from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article, Query, Scope
@@ -360,7 +360,7 @@ def test_an_edit_that_stops_half_way_is_made_whole_by_the_next(make: Make) -> No
 
 
 def test_one_writes_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kb.embedded, "_LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(kb.generations, "_LOCK_WAIT_S", 0.1)
     monkeypatch.setattr("kb.elastic_lease._WAIT_S", 0.1)
     embedder = GramEmbedder()
     first, second = KnowledgeBase(make(embedder), embedder), make(embedder)

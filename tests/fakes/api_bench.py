@@ -30,6 +30,7 @@ from copilot.store.signin import Session
 from copilot.store.store import open_store
 from copilot.telemetry.clock import ManualClock
 from copilot.telemetry.metrics import Metrics
+from tests.fakes.call_search import SearchBench
 from tests.fakes.gram_embedder import GramEmbedder
 from tests.fakes.screens import Screen
 from tests.fakes.stores import AT, ORG, quick_passwords, sqlite_url, started
@@ -38,7 +39,7 @@ HOST_KEY = "host-key"
 
 
 class ApiBench:
-    """``people``: username → user; ``sessions``: username → an open session."""
+    """``people``: username → user; ``sessions``: username → an open session; ``found``: search over its calls."""
 
     def __init__(self, directory: Path, **fields: Any) -> None:
         self.clock = ManualClock(AT)
@@ -63,9 +64,11 @@ class ApiBench:
             "reviews": store.reviews, "notices": store.notices, "articles": store.articles,
             "packs": PackDesk(Settings(data_dir=directory), store, "node"),
             "insights": self.insights, "rollups": store.rollups, "call_list": store.call_list, "board": store.board,
+            "call_search": lambda _org: self.found.search,
             "preferences": store.preferences, "audit": store.audit, "bus": self.bus, "clock": self.clock, "metrics": self.metrics,
             "web_dir": directory, "origins": (), "host_keys": (), "host_org": ORG, "public_url": "", "heartbeat_s": 3600.0, "version": "1",
         }  # fmt: skip
+        self.found = SearchBench(directory, store=store, clock=self.clock)
         unused = {name: _Unused() for name in ApiContext.__dataclass_fields__}
         self.context = ApiContext(**unused | known | fields)
         self.app = create_app(self.context)
@@ -125,4 +128,4 @@ class ApiBench:
             await asyncio.gather(serving, return_exceptions=True)
 
     def close(self) -> None:
-        self.store.close()
+        self.found.close()

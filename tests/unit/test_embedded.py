@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-import kb.embedded
+import kb.generations
 import kb.shelf
 from copilot.domain.errors import Conflict, EngineError
 from copilot.domain.ids import ArticleId
@@ -86,7 +86,7 @@ def test_a_failing_embedder_leaves_the_old_index_in_use(tmp_path: Path) -> None:
 
 
 def test_another_process_writing_is_a_conflict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kb.embedded, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(kb.generations, "_LOCK_WAIT_S", 0.05)
     base = open_base(tmp_path)
     tmp_path.mkdir(exist_ok=True)
     with FileLock(tmp_path / "writer.lock"), pytest.raises(Conflict, match="Another process is writing"):
@@ -95,7 +95,7 @@ def test_another_process_writing_is_a_conflict(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_owner_keeps_others_from_writing_until_it_closes_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kb.embedded, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(kb.generations, "_LOCK_WAIT_S", 0.05)
     owner, other = open_base(tmp_path), open_base(tmp_path)
     owner.own()
     owner.load(BANK, 1)
