@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from copilot.domain.artifacts import Summary, TicketClassification
 from copilot.domain.calls import Call
+from copilot.review.sheets import xlsx
 from postcall.packs import Taxonomy
 from postcall.reading import named
 
@@ -67,6 +67,7 @@ def _names(taxonomy: Taxonomy | None, language: str) -> dict[str, str]:
     for category in taxonomy.categories if taxonomy is not None else ():
         names[category.category_id] = named(category.name, language)
         names |= {leaf.category_id: named(leaf.name, language) for leaf in category.children}
+    names |= {f"cause:{cause.cause_id}": named(cause.name, language) for cause in (taxonomy.causes if taxonomy is not None else ())}
     return names
 
 
@@ -86,23 +87,6 @@ def write_csv(lines: Iterable[TicketLine], taxonomy: Taxonomy | None, language: 
 
 
 def write_xlsx(lines: Iterable[TicketLine], taxonomy: Taxonomy | None, language: str) -> Iterator[bytes]:
-    """A workbook with one sheet, written to disk row by row, then given out in chunks."""
-    from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("工单" if language == "zh" else "Tickets")
-    sheet.append(COLUMNS[language])
-    for line in lines:
-        row = []
-        for value in cells(line, taxonomy, language):
-            cell = WriteOnlyCell(sheet, value=value)
-            if isinstance(value, str):
-                cell.data_type = "s"  # whatever it begins with
-            row.append(cell)
-        sheet.append(row)
-    with tempfile.TemporaryFile() as file:
-        book.save(file)
-        file.seek(0)
-        while chunk := file.read(_CHUNK):
-            yield chunk
+    """A workbook with one sheet, in chunks."""
+    title = "工单" if language == "zh" else "Tickets"
+    yield from xlsx(COLUMNS[language], (cells(line, taxonomy, language) for line in lines), title)

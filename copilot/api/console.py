@@ -24,7 +24,7 @@ from copilot.store.call_list import MOST_COUNTED, CallFilter, ListedCall
 from copilot.store.rollups import Figures, total
 
 Json = dict[str, Any]
-_MOST_EXPORTED = 50_000
+MOST_EXPORTED = 50_000
 _TOP = 12
 _DAY = timedelta(days=1)
 
@@ -137,9 +137,8 @@ def router(context: ApiContext) -> APIRouter:
                 org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action="calls.export", target=format, detail=_said(chosen)
             )
         )
-        found = context.call_list.every(scope, filter_of(chosen, policy(user)), _MOST_EXPORTED)
-        head, row = _export(context, user, policy(user), locale)
-        return _file(format, "calls", head, (row(one) for one in found), locale)
+        found = context.call_list.every(scope, filter_of(chosen, policy(user)), MOST_EXPORTED)
+        return calls_file(context, user, found, format, locale)
 
     @routes.get("/teams")
     def teams(
@@ -321,13 +320,19 @@ def _export(
     return _HEAD[language], row
 
 
+def calls_file(context: ApiContext, user: User, calls: Iterable[ListedCall], form: str, language: Literal["zh", "en"]) -> Response:
+    """Calls as csv, xlsx or html, with words in ``language``."""
+    head, row = _export(context, user, context.review.policy(user.org_id), language)
+    return _file(form, "calls", head, (row(one) for one in calls), language)
+
+
 def _file(kind: str, name: str, head: Iterable[str], rows: Iterable[list[sheets.Cell]], language: str) -> Response:
     disposition = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": "no-store"}
     if kind == "csv":
         return StreamingResponse(sheets.csv_lines(list(head), rows), media_type="text/csv; charset=utf-8", headers=disposition)
     if kind == "xlsx":
         media = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-        return Response(sheets.xlsx(list(head), rows, name), media_type=media, headers=disposition)
+        return StreamingResponse(sheets.xlsx(list(head), rows, name), media_type=media, headers=disposition)
     title = "通话清单" if language == "zh" else "Calls"
     # Printed pages carry a style of their own; nothing in them runs.
     policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}

@@ -6,10 +6,11 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from copilot.api.auth import current_user
-from copilot.api.console import call_rows, window
+from copilot.api.console import MOST_EXPORTED, call_rows, calls_file, supervisor, window
 from copilot.api.context import ApiContext
 from copilot.domain.errors import InvalidInput
 from copilot.domain.people import AuditEntry, User, scope_of
@@ -57,9 +58,8 @@ def router(context: ApiContext) -> APIRouter:
         first. Audited without what was looked for. Calls are in the index some seconds after they ended."""
         place = _place(cursor)
         if sought.q and place is None:
-            _audit(context, user, sought)
-        since, until = window(sought.since, sought.until, context.review.policy(user.org_id))
-        wanted = Search(text=sought.q, mode=sought.mode, chosen=_chosen(sought), since_ms=_ms(since), until_ms=_ms(until))
+            _audit(context, user, sought, "calls.search", sought.mode)
+        wanted = _search(context, user, sought)
         calls = context.call_search(user.org_id)
         answer = calls.search(scope_of(user), wanted, place=place, limit=limit, facets=facets)
         rows = call_rows(context, user, [found.listed for found in answer.calls])
@@ -74,7 +74,25 @@ def router(context: ApiContext) -> APIRouter:
             "catching_up": calls.catching_up,
         }
 
+    @routes.get("/search/export")
+    def export(
+        user: Annotated[User, signed],
+        sought: Annotated[Sought, Query()],
+        format: Literal["csv", "xlsx", "html"] = "csv",  # noqa: A002 the query's own name
+        locale: Literal["zh", "en"] = "zh",
+    ) -> Response:
+        """What was found as a file like that of the list, at most 50,000 calls. Audited. Nothing that was said is in it."""
+        scope = supervisor(user)
+        _audit(context, user, sought, "calls.export", f"search {format}")
+        found = context.call_search(user.org_id).every(scope, _search(context, user, sought), MOST_EXPORTED)
+        return calls_file(context, user, found, format, locale)
+
     return routes
+
+
+def _search(context: ApiContext, user: User, sought: Sought) -> Search:
+    since, until = window(sought.since, sought.until, context.review.policy(user.org_id))
+    return Search(text=sought.q, mode=sought.mode, chosen=_chosen(sought), since_ms=_ms(since), until_ms=_ms(until))
 
 
 def _chosen(sought: Sought) -> dict[str, tuple[str, ...]]:
@@ -109,13 +127,12 @@ def _facets(context: ApiContext, user: User, answer: Answer) -> dict[str, list[J
     }
 
 
-def _audit(context: ApiContext, user: User, sought: Sought) -> None:
+def _audit(context: ApiContext, user: User, sought: Sought, action: str, target: str) -> None:
+    """Who did it and how it was narrowed, never what was looked for."""
     narrowed = sought.model_dump(exclude={"q", "mode"}, exclude_defaults=True, mode="json")
     detail = " ".join(f"{name}={','.join(value) if isinstance(value, list) else value}" for name, value in narrowed.items())
     context.audit.record(
-        AuditEntry(
-            org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action="calls.search", target=sought.mode, detail=detail[:500]
-        )
+        AuditEntry(org_id=user.org_id, at=context.clock.now(), actor=user.user_id, action=action, target=target, detail=detail[:500])
     )
 
 

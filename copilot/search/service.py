@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,7 +14,7 @@ from copilot.domain.people import Scope
 from copilot.domain.ports.knowledge import Embedder
 from copilot.search.engine import FACETS, Asked, CallIndex, Chosen, IndexState
 from copilot.search.highlight import Line, Snippet, snippets
-from copilot.search.terms import Blinder, Terms, wanted
+from copilot.search.terms import Blinder, Terms, Word, wanted
 from copilot.store.call_list import ListedCall, SqlCallList
 from copilot.store.call_texts import SqlCallTexts
 from kb.engine import Candidates
@@ -25,6 +25,7 @@ MOST_ALIKE = 100
 """So many calls of like meaning are found at most: behind them the order says nothing."""
 
 _CANDIDATES = 200
+_EXPORT_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +87,27 @@ class CallSearch:
     def state(self) -> IndexState:
         return self._index.state()
 
-    def search(self, scope: Scope, search: Search, *, place: Place | None = None, limit: int = 20, facets: bool = True) -> Answer:
-        """Raises EngineError while the index cannot be used."""
+    def search(
+        self, scope: Scope, search: Search, *, place: Place | None = None, limit: int = 20, facets: bool = True, lines: bool = True
+    ) -> Answer:
+        """A page, with counts and with the lines that were found unless they are not wanted. Raises EngineError while there is no index."""
         if search.mode == "meaning" and search.text.strip():
-            return self._by_meaning(scope, search, place or Place(), limit, facets)
-        return self._by_words(scope, search, place, limit, facets)
+            return self._by_meaning(scope, search, place or Place(), limit, facets, lines)
+        return self._by_words(scope, search, place, limit, facets, lines)
 
-    def _by_words(self, scope: Scope, search: Search, place: Place | None, limit: int, facets: bool) -> Answer:
+    def every(self, scope: Scope, search: Search, most: int) -> Iterator[ListedCall]:
+        """All calls that are found, ``most`` at most, in the order of ``search``: for exports."""
+        place: Place | None = None
+        left = most
+        while left > 0:
+            answer = self.search(scope, search, place=place, limit=min(_EXPORT_PAGE, left), facets=False, lines=False)
+            yield from (found.listed for found in answer.calls)
+            left -= len(answer.calls)
+            if answer.next is None:
+                return
+            place = answer.next
+
+    def _by_words(self, scope: Scope, search: Search, place: Place | None, limit: int, facets: bool, lines: bool) -> Answer:
         query, by_sound = wanted(search.text), search.mode == "sound"
         asked = replace(
             _asked(scope, search),
@@ -110,18 +125,11 @@ class CallSearch:
             shown = sum(1 for _, at in page if at == last) + (skip if until == last else 0)
             following = Place(until_ms=last, skip=shown)
         counted = self._index.counts(asked, FACETS) if facets else {}
-        rows = self._call_list.visible(scope, [CallId(name) for name, _ in page])
-        said = self._texts.utterances(self._org_id, [CallId(name) for name in rows]) if query.words else {}
-        made = self._texts.summaries(self._org_id, [CallId(name) for name in rows]) if query.words else {}
-        calls = []
-        for name, _ in page:
-            if name in rows and (not query.words or name in said):  # erased a moment ago: nothing is left that could be shown
-                summary = made.get(CallId(name))
-                lines = [*_said(said.get(CallId(name), ())), *(_summarised(summary.body) if summary is not None else ())]
-                calls.append(FoundCall(listed=rows[name], snippets=snippets(lines, query.words, by_sound)))
-        return Answer(calls=tuple(calls), total=found.total, facets=counted, next=following)
+        shown_lines = lines and bool(query.words)
+        calls = self._shown(scope, [(name, None) for name, _ in page], query.words, by_sound=by_sound, lines=shown_lines)
+        return Answer(calls=calls, total=found.total, facets=counted, next=following)
 
-    def _by_meaning(self, scope: Scope, search: Search, place: Place, limit: int, facets: bool) -> Answer:
+    def _by_meaning(self, scope: Scope, search: Search, place: Place, limit: int, facets: bool, lines: bool) -> Answer:
         asked = _asked(scope, search)
         vector = self._embedder.embed([search.text], "query")[0]
         terms = self._blind.terms([search.text])
@@ -133,26 +141,35 @@ class CallSearch:
         # A call takes the place of an article with one passage: the ranking is the knowledge base's own.
         passages = {name: _passage(name) for scores in found.values() for name in scores}
         fused = fuse(Candidates(scores=found, passages=passages), DEFAULT_WEIGHTS)[:MOST_ALIKE]
-        ranked = [(str(one.article_id), one.score) for one in fused]
+        ranked: list[tuple[str, float | None]] = [(str(one.article_id), one.score) for one in fused]
         page = ranked[place.skip : place.skip + limit]
         following = Place(skip=place.skip + limit) if len(ranked) > place.skip + limit else None
         only = replace(asked, only=tuple(name for name, _ in ranked))
         counted = self._index.counts(only, FACETS) if facets else {}
+        calls = self._shown(scope, page, wanted(search.text).words, by_sound=False, lines=lines)
+        return Answer(calls=calls, total=len(ranked), facets=counted, next=following)
+
+    def _shown(
+        self, scope: Scope, page: Sequence[tuple[str, float | None]], words: Sequence[Word], *, by_sound: bool, lines: bool
+    ) -> tuple[FoundCall, ...]:
+        """The calls of a page as the store has them now, within the scope."""
         rows = self._call_list.visible(scope, [CallId(name) for name, _ in page])
+        if not lines:
+            return tuple(FoundCall(listed=rows[name], snippets=(), nearness=nearness) for name, nearness in page if name in rows)
         said = self._texts.utterances(self._org_id, [CallId(name) for name in rows])
         made = self._texts.summaries(self._org_id, [CallId(name) for name in rows])
-        words = wanted(search.text).words
         calls = []
-        for name, score in page:
-            if name not in rows or name not in said:
+        for name, nearness in page:
+            if name not in rows or name not in said:  # erased a moment ago: nothing is left that could be shown
                 continue
             summary = made.get(CallId(name))
             gist = _summarised(summary.body) if summary is not None else ()
-            shown = snippets([*_said(said[CallId(name)]), *gist], words, by_sound=False)
-            # What the call was about says why it is here, also where none of the words was used.
-            shown = shown or tuple(Snippet(line=line, text=line.text, marks=()) for line in gist[:1])
-            calls.append(FoundCall(listed=rows[name], snippets=shown, nearness=round(score, 4)))
-        return Answer(calls=tuple(calls), total=len(ranked), facets=counted, next=following)
+            shown = snippets([*_said(said[CallId(name)]), *gist], words, by_sound)
+            if nearness is not None:
+                # What the call was about says why it is here, also where none of the words was used.
+                shown = shown or tuple(Snippet(line=line, text=line.text, marks=()) for line in gist[:1])
+            calls.append(FoundCall(listed=rows[name], snippets=shown, nearness=round(nearness, 4) if nearness is not None else None))
+        return tuple(calls)
 
 
 def _asked(scope: Scope, search: Search) -> Asked:

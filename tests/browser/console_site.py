@@ -130,6 +130,7 @@ class ConsoleSite:
         now = datetime.now(UTC)
         self.bench.clock.advance((now - self.bench.clock.now()).total_seconds())
         self.bench.review.rounds.run(ORG)
+        self.bench.found.follow()
 
     async def _record(self, call_id: str, turns: Any) -> None:
         """A tone where somebody speaks."""

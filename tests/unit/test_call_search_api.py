@@ -100,6 +100,21 @@ async def test_who_searched_is_audited_and_not_for_what(bench: ApiBench) -> None
     assert "信用卡" not in str(bench.audited())
 
 
+async def test_what_was_found_is_exported_as_a_file(bench: ApiBench) -> None:
+    await filled(bench)
+    answer = await bench.ask("lead", "GET", "/console/search/export?q=信用卡&format=csv&score=90&score=85&score=75&score=0&locale=en")
+    assert answer.status_code == 422
+    answer = await bench.ask("lead", "GET", "/console/search/export?q=信用卡&format=csv&score=85&score=0&locale=en")
+    lines = answer.text.lstrip("\ufeff").splitlines()
+    assert lines[0].startswith("Call,Started")
+    assert [line.split(",")[0] for line in lines[1:]] == ["c2", "c1"]
+    assert "信用卡" not in answer.text, "nothing that was said is in it"
+    book = await bench.ask("qi", "GET", "/console/search/export?q=信用卡&format=xlsx")
+    assert book.content[:2] == b"PK"
+    assert (await bench.ask("ann", "GET", "/console/search/export?q=信用卡")).status_code == 403
+    assert [entry.target for entry in bench.audited() if entry.action == "calls.export"] == ["search csv", "search xlsx"]
+
+
 async def test_an_erased_call_is_not_found(bench: ApiBench) -> None:
     await filled(bench)
     bench.store.calls.erase_call(ORG, "c1", "test")  # type: ignore[arg-type]

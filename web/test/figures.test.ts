@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressOf, bands, chosenOf, coverage, top, trend } from '../src/console/figures.ts';
+import { addressOf, bands, coverage, searching, soughtOf, top, trend } from '../src/console/figures.ts';
 import type { Figures } from '../src/net/console.ts';
 
 const figures = (more: Partial<Figures>): Figures => ({
@@ -38,11 +38,27 @@ it('calls a change a trend only beyond chance', () => {
   expect(trend(1100, 1000)).toBe('up');
 });
 
-it('keeps facets in the address and nothing else', () => {
+it('keeps facets and words in the address and nothing else', () => {
   expect(addressOf({})).toBe('/calls');
-  const chosen = { ticket: '/card-loss', risk: 'high', since: '2026-03-01' };
-  expect(chosenOf(addressOf(chosen).slice('/calls'.length))).toEqual(chosen);
-  expect(chosenOf('?risk=high&other=x&team=')).toEqual({ risk: 'high' });
+  const picked = { ticket: ['/card-loss', '/card-fee'], risk: ['high'], since: ['2026-03-01'] };
+  for (const [q, mode] of [
+    ['', 'words'],
+    ['年费 -投诉', 'words'],
+    ['年费', 'meaning'],
+  ] as const)
+    expect(soughtOf(addressOf(picked, q, mode).slice('/calls'.length))).toEqual({ q, mode, picked });
+  expect(addressOf({ risk: 'high' })).toBe(addressOf({ risk: ['high'] }));
+  expect(soughtOf('?risk=high&risk=high&other=x&team=&mode=magic')).toEqual({
+    q: '',
+    mode: 'words',
+    picked: { risk: ['high'] },
+  });
+});
+
+it('asks the index for words and for several values of a facet', () => {
+  expect(searching(soughtOf('?risk=high&team=a'))).toBe(false);
+  expect(searching(soughtOf('?risk=high&risk=low'))).toBe(true);
+  expect(searching(soughtOf('?q=x'))).toBe(true);
 });
 
 it('has round tops for axes', () => {

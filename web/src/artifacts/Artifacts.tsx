@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { CallState } from '../core/callstate.ts';
-import { clock, percent, score } from '../core/format.ts';
+import { clock, score } from '../core/format.ts';
 import { TEXT_ARTIFACT_KINDS, type TextArtifactKind } from '../core/protocol.ts';
 import type {
   Artifact,
@@ -18,6 +18,8 @@ import { Icon } from '../ui/icons.tsx';
 import { Rich } from '../ui/Rich.tsx';
 import { Skeleton } from '../ui/Shell.tsx';
 import { Versions } from './Form.tsx';
+import { Refs } from './Refs.tsx';
+import { TicketView } from './Ticket.tsx';
 
 interface Props {
   state: CallState;
@@ -138,7 +140,7 @@ function SummaryView({ body, state, onUtterance }: Props & { body: Summary }) {
             <ul>
               {list.map((s) => (
                 <li key={s.text}>
-                  <Rich text={s.text} secrets={state.secrets} />{' '}
+                  <Rich text={s.text} secrets={state.secrets} /> <Duty statement={s} />{' '}
                   <Refs ids={s.utterance_ids} state={state} onUtterance={onUtterance} />
                 </li>
               ))}
@@ -156,88 +158,24 @@ function SummaryView({ body, state, onUtterance }: Props & { body: Summary }) {
   );
 }
 
-export function Refs({
-  ids,
-  state,
-  onUtterance,
-}: {
-  ids: readonly string[];
-  state: CallState;
-  onUtterance: (id: string) => void;
-}) {
+/** Who is to do it and until when, and whether it was told as done: where the words say so. */
+function Duty({ statement }: { statement: Statement }) {
   const t = useApp().t.value;
+  const { owner, due, polarity } = statement;
   return (
     <>
-      {ids.map((id) => {
-        const said = state.utterances.find((u) => u.utterance_id === id);
-        if (said === undefined) return null;
-        return (
-          <button
-            key={id}
-            type="button"
-            class="ref num"
-            title={said.text}
-            aria-label={`${t('summary.jump')} ${clock(said.start_ms)}`}
-            data-testid="evidence"
-            data-utterance-id={id}
-            onClick={() => onUtterance(id)}
-          >
-            {clock(said.start_ms)}
-          </button>
-        );
-      })}
+      {owner !== '' && (
+        <span class="chip static" data-testid="statement-owner">
+          {t(`summary.owner.${owner}`)}
+        </span>
+      )}
+      {due !== '' && (
+        <span class="chip static" data-testid="statement-due">
+          {t('summary.due', { due })}
+        </span>
+      )}
+      {polarity === 'not_done' && <span class="chip static">{t('summary.not_done')}</span>}
     </>
-  );
-}
-
-function TicketView({ body, state, onUtterance }: Props & { body: TicketClassification }) {
-  const app = useApp();
-  const t = app.t.value;
-  const name = `${app.categoryName(body.level1)} / ${app.categoryName(body.level2)}`;
-  return (
-    <div class="ticket">
-      <p class="category" data-testid="ticket-category" data-level1={body.level1} data-level2={body.level2}>
-        <span>{app.categoryName(body.level1)}</span>
-        <Icon name="right" size={14} />
-        <strong>{app.categoryName(body.level2)}</strong>
-        <span class="dim num">{t('ticket.confidence', { p: percent(body.confidence) })}</span>
-      </p>
-      {body.evidence.length > 0 && (
-        <p>
-          <span class="dim">{t('ticket.evidence')} </span>
-          <Refs ids={body.evidence} state={state} onUtterance={onUtterance} />
-        </p>
-      )}
-      {body.measures.length > 0 && (
-        <div class="statements">
-          <h4>{t('ticket.measures')}</h4>
-          <ul>
-            {body.measures.map((m) => (
-              <li key={m}>{m}</li>
-            ))}
-          </ul>
-        </div>
-      )}
-      {body.alternatives.length > 0 && (
-        <div class="statements">
-          <h4>{t('ticket.alternatives')}</h4>
-          <ul class="alternatives">
-            {body.alternatives.map((a) => (
-              <li key={`${a.level1}/${a.level2}`}>
-                {app.categoryName(a.level1)} / {app.categoryName(a.level2)}{' '}
-                <span class="dim num">{percent(a.confidence)}</span>
-              </li>
-            ))}
-          </ul>
-        </div>
-      )}
-      <footer>
-        <span class="dim" />
-        <button type="button" class="small" onClick={() => void app.copy(name)}>
-          <Icon name="copy" size={14} /> {t('common.copy')}
-        </button>
-      </footer>
-    </div>
   );
 }
 

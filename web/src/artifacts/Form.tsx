@@ -11,7 +11,7 @@ import type { ArtifactVersion, EditableKind } from '../net/api.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { ErrorBox, Skeleton } from '../ui/Shell.tsx';
-import { Refs } from './Artifacts.tsx';
+import { Refs } from './Refs.tsx';
 
 interface Props {
   model: FormModel;

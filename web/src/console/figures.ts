@@ -47,26 +47,50 @@ export const FACETS = [
   'score',
   'risk',
   'state',
+  'direction',
+  'language',
   'phase',
   'since',
   'until',
 ] as const;
 export type FacetName = (typeof FACETS)[number];
+/** One value of each facet: what a number of the dashboard stands for. */
 export type Chosen = Partial<Record<FacetName, string>>;
+/** Values of each facet, of which one must fit. */
+export type Picked = Partial<Record<FacetName, readonly string[]>>;
 
-/** The facets in an address, unknown names left out. */
-export function chosenOf(query: string): Chosen {
-  const given = new URLSearchParams(query);
-  const found: Chosen = {};
-  for (const name of FACETS) {
-    const value = given.get(name);
-    if (value !== null && value !== '') found[name] = value;
-  }
-  return found;
+export const MODES = ['words', 'sound', 'meaning'] as const;
+export type Mode = (typeof MODES)[number];
+/** What the list shows: calls that fit the facets, and with ``q`` those in which it was said. */
+export interface Sought {
+  q: string;
+  mode: Mode;
+  picked: Picked;
 }
 
-/** The address of the list with these facets. */
-export function addressOf(chosen: Chosen): string {
-  const entries = FACETS.flatMap((name) => (chosen[name] ? [[name, chosen[name] as string]] : []));
+/** What an address asks for, unknown names left out. */
+export function soughtOf(query: string): Sought {
+  const given = new URLSearchParams(query);
+  const picked: Picked = {};
+  for (const name of FACETS) {
+    const values = [...new Set(given.getAll(name).filter((value) => value !== ''))];
+    if (values.length > 0) picked[name] = values;
+  }
+  return { q: given.get('q') ?? '', mode: MODES.find((m) => m === given.get('mode')) ?? 'words', picked };
+}
+
+/** The address of the list with these facets and words. */
+export function addressOf(chosen: Chosen | Picked, q = '', mode: Mode = 'words'): string {
+  const entries = FACETS.flatMap((name): [string, string][] => {
+    const value = chosen[name];
+    return value === undefined || value === '' ? [] : [value].flat().map((one) => [name, one]);
+  });
+  if (q !== '') entries.unshift(['q', q]);
+  if (q !== '' && mode !== 'words') entries.push(['mode', mode]);
   return entries.length === 0 ? '/calls' : `/calls?${new URLSearchParams(entries).toString()}`;
+}
+
+/** Whether the index of calls is asked: for words, or for several values of a facet. The list itself knows live calls and one value each. */
+export function searching({ q, picked }: Sought): boolean {
+  return q !== '' || Object.values(picked).some((values) => values.length > 1);
 }

@@ -67,6 +67,26 @@ export interface Page {
   count?: { calls: number; more_than: boolean };
 }
 
+/** A line in which something was found; ``channel`` empty: of the summary. ``marks``: [start, end) in characters, not in UTF-16 units. */
+export interface Match {
+  utterance_id: string;
+  channel: 'customer' | 'agent' | 'mixed' | '';
+  start_ms: number;
+  text: string;
+  marks: readonly (readonly [number, number])[];
+}
+export interface FoundCall extends ListedCall {
+  matches?: readonly Match[];
+  nearness?: number | null;
+}
+export interface FoundPage {
+  calls: FoundCall[];
+  total: number;
+  facets: Record<string, Facet[]> | null;
+  next_cursor: string | null;
+  catching_up: boolean;
+}
+
 export type PersonFigures = Figures & { key: string; name: string };
 
 export class ConsoleApi {
@@ -83,12 +103,15 @@ export class ConsoleApi {
   calls(query: Query): Promise<Page> {
     return this.#api.get('/console/calls', query);
   }
+  search(query: Query): Promise<FoundPage> {
+    return this.#api.get('/console/search', query);
+  }
   teams(days: number): Promise<{ first: string; last: string; teams: PersonFigures[]; agents: PersonFigures[] }> {
     return this.#api.get('/console/teams', { days });
   }
-  /** Saves the list as a file of the browser's downloads. */
-  async export(query: Query, format: 'csv' | 'xlsx' | 'html', language: string): Promise<void> {
-    const blob = await this.#api.file('/console/calls/export', { ...query, format, locale: language });
+  /** Saves the list behind ``path`` as a file of the browser's downloads. */
+  async export(path: string, query: Query, format: 'csv' | 'xlsx' | 'html', language: string): Promise<void> {
+    const blob = await this.#api.file(path, { ...query, format, locale: language });
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
     link.download = `calls.${format}`;

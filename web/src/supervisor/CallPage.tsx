@@ -15,7 +15,7 @@ import { typing } from '../ui/keys.ts';
 import { Rich } from '../ui/Rich.tsx';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { jumpTo, Transcript } from '../ui/Transcript.tsx';
-import { agentName } from './CallsPage.tsx';
+import { agentName } from './CallRow.tsx';
 import { CallModel } from './callmodel.ts';
 import { Player, type PlayerHandle } from './Player.tsx';
 import { Legend } from './Waves.tsx';
@@ -82,6 +82,11 @@ export function CallPage({ callId }: { callId: string }) {
     const waiting = setTimeout(() => jumpTo(named), 50);
     return () => clearTimeout(waiting);
   }, [named, there]);
+  // The recording stands there.
+  const namedMs = utterances.find((u) => u.utterance_id === named)?.start_ms;
+  useEffect(() => {
+    if (namedMs !== undefined && recorded) player.current?.seek(namedMs);
+  }, [namedMs, recorded]);
   const showUtterance = (id: string): void => {
     setPointed(id);
     jumpTo(id);

@@ -17,6 +17,8 @@ export interface PlayerHandle {
   /** Plays [fromMs, toMs) of a channel ('both' for all), then stops; without ``toMs`` plays on. */
   play: (fromMs: number, toMs?: number, channel?: Channel | 'both') => void;
   toggle: () => void;
+  /** Stands there, silent if it was. */
+  seek: (ms: number) => void;
 }
 
 interface Props {
@@ -116,6 +118,7 @@ export function Player({ callId, recording, state, onTime, onLost, onRerun, hand
         if (playing) pause();
         else void start();
       },
+      seek,
     }),
     [legs, playing, seek, start, pause],
   );

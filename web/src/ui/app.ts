@@ -19,6 +19,7 @@ const NO_LABELS: Labels = {
   causes: {},
   leads: {},
   category_tree: [],
+  causes: {},
   rubric_items: {},
   rubric_sections: {},
   checklists: [],
