@@ -71,6 +71,8 @@ class Follower:
         for page in self._pages(self._index.state().mark):
             done = done.plus(self._write(self._index, page))
             after_batch()
+        if self._index.state().mark is None:
+            self._index.write([], [], None)  # no call yet: there is an index all the same, and nothing is in it
         return done
 
     def rebuild(self, progress: Progress = lambda _done: None, *, after_batch: Callable[[], None] = lambda: None) -> Followed:

@@ -167,6 +167,15 @@ def test_reindexing(bank: Installation) -> None:
 
 
 @pytest.mark.models
+def test_search_over_no_calls(bank: Installation) -> None:
+    found = bank.json("calls-search", "calls", "search", "盗刷", "--mode", "meaning", "--json")
+    assert (found["total"], found["calls"]) == (0, [])
+    report = bank.json("calls-reindex", "calls", "reindex", "--json")
+    assert (report["written"], report["differences"]) == (0, [])
+    assert "0 calls in the index" in bank.output("calls", "reindex", "--check")
+
+
+@pytest.mark.models
 def test_gaps_of_no_calls(bank: Installation) -> None:
     assert bank.json("kb-gaps", "kb", "gaps", "--days", "7", "--json") == {"days": 7, "calls": 0, "capped": False, "gaps": []}
     assert "Nothing was asked" in bank.output("kb", "gaps")

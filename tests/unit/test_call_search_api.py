@@ -129,6 +129,8 @@ async def test_before_there_is_an_index_the_answer_says_so(bench: ApiBench) -> N
     answer = await bench.ask("qi", "GET", "/console/search?q=x")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "no index of calls yet" in answer.json()["detail"]
+    bench.found.follow()
+    assert await ids(bench, "qi", "q=x") == [], "where no call was taken yet there is an index too"
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,8 @@ def examples(section: str) -> list[Any]:
         ("transcribe", ["transcribe"]),
         ("kb import", ["kb-import"]),
         ("kb reindex", ["kb-reindex"]),
+        ("calls search", ["calls-search"]),
+        ("calls reindex", ["calls-reindex"]),
         ("kb mine", ["kb-mine"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
