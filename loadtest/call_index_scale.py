@@ -3,9 +3,9 @@
     python -m loadtest.call_index_scale --calls 100000 --dir /var/tmp/calls-index
 
 Calls are put together from the lines of the labelled calls, 40 each, with numbers of their own; teams, agents, categories and times as in
-``loadtest.fake_calls``. Documents go in as the server writes them, in batches of 200. Two things are measured apart, so that the rest can be
-made at scale: analysing and blinding a call (here each line is analysed once, and calls are put together from what came of it), and embedding
-(here vectors are drawn around 200 centres). The store is not part of it.
+``loadtest.fake_calls``. Documents go in as the server writes them, in batches of 200. Two things are measured apart, so that the rest can
+be made at scale: analysing and blinding a call (here each line is analysed once, and calls are put together from what came of it), and
+embedding (here vectors are drawn around 200 centres). The store is not part of it.
 """
 
 from __future__ import annotations

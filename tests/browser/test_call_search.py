@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from copilot.domain.artifacts import TicketClassification
 from copilot.domain.ids import CallId
 from tests.browser.console_site import WEB, ConsoleSite, filled_site
 from tests.browser.page_checks import axe_violations
@@ -69,7 +70,7 @@ def test_words_are_found_marked_and_lead_to_their_place(
         page.get_by_test_id("export").select_option("csv")
     saved.value.save_as(tmp_path / "found.csv")
     assert len((tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines()) == rows + 1
-    said = page.locator(".found-at.customer").first
+    said = page.locator(".found-at.of-customer").first
     target = said.get_attribute("href") or ""
     said.click()
     expect(page.get_by_test_id("call-page")).to_be_visible(timeout=SLOW)
@@ -95,6 +96,18 @@ def test_a_line_of_a_recorded_call_stands_in_its_recording(
     expect(page.get_by_test_id("ticket-category")).to_be_visible(timeout=SLOW)
     page.get_by_test_id("ticket-category").scroll_into_view_if_needed()
     shoot(page, "search-call-ticket")
+
+
+def test_what_a_ticket_says_stands_on_the_page(chromium: Browser, site: ConsoleSite, shoot: Callable[[Page, str], Path]) -> None:
+    def full(call_id: str) -> bool:
+        bodies = [item.body for item in site.store.calls.artifacts(ORG, CallId(call_id))]
+        return any(isinstance(body, TicketClassification) and body.cause and body.slots for body in bodies)
+
+    page = open_page(chromium, site, "qi1", f"/calls/{next(filter(full, site.call_ids))}")
+    page.get_by_test_id("tab-ticket").click(timeout=SLOW)
+    expect(page.get_by_test_id("ticket-slots")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("ticket-cause")).to_contain_text(re.compile("[\u4e00-\u9fff]{2}"))
+    shoot(page, "search-call-ticket-full")
 
 
 def test_sound_and_meaning_empty_and_narrow_and_english(chromium: Browser, site: ConsoleSite, shoot: Callable[[Page, str], Path]) -> None:

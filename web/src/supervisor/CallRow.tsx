@@ -100,7 +100,7 @@ export function Matches({ call }: { call: FoundCall }) {
             <li key={`${match.utterance_id} ${match.text}`}>
               <Link
                 to={match.utterance_id === '' ? page : `${page}?at=${encodeURIComponent(match.utterance_id)}`}
-                class={`found-at ${match.channel}`}
+                class={match.channel === '' ? 'found-at' : `found-at of-${match.channel}`}
               >
                 {match.channel === '' ? (
                   t('artifact.summary')
