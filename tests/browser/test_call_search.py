@@ -31,6 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSite]:
 
 
 def counted(page: Page) -> int:
+    expect(page.get_by_test_id("calls-count")).to_contain_text(re.compile(r"\d"), timeout=SLOW)
     return int(re.sub(r"\D", "", page.get_by_test_id("calls-count").inner_text()))
 
 
