@@ -37,8 +37,6 @@ export interface Labels {
   leads: Record<string, string>;
   /** The two levels of the ticket taxonomy, in the bank's order. */
   category_tree: { id: string; name: string; children: { id: string; name: string }[] }[];
-  /** Root causes of tickets. */
-  causes: Record<string, string>;
   rubric_items: Record<string, { name: string; description: string; section: string }>;
   rubric_sections: Record<string, string>;
   checklists: { id: string; name: string; intents: string[]; steps: { id: string; name: string; hint: string }[] }[];

@@ -19,7 +19,6 @@ const NO_LABELS: Labels = {
   causes: {},
   leads: {},
   category_tree: [],
-  causes: {},
   rubric_items: {},
   rubric_sections: {},
   checklists: [],
