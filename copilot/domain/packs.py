@@ -29,6 +29,7 @@ PUBLISHERS: Mapping[str, frozenset[Role]] = MappingProxyType(
         "intents": _KNOWLEDGE,
         "lexicon": _KNOWLEDGE,
         "moods": _KNOWLEDGE,
+        "leads": _KNOWLEDGE,
     }
 )
 """Pack → the roles that put a version in force. What is not here is made by commands, not written by people."""

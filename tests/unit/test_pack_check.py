@@ -40,7 +40,7 @@ def place(text: str, what: str, nth: int = 0) -> tuple[int, int]:
         ("rubric", "kind: not_said", "kind: unsaid", "kind: unsaid", "it must be one of said, not_said"),
         ("taxonomy", "        measures:", "        measures: 3 #", "measures: 3 #", "must give a list per language"),
         ("compliance", "severity: warn", "severity: loud", "- id: promise-no-problem", "severity is 'loud'"),
-        ("sop", "        patterns:", "        pattern:", "", "says nothing; give patterns"),
+        ("sop", "agent\n        patterns:", "agent\n        pattern:", "", "says nothing; give patterns"),
         ("lexicon", "weight: ", "weight: -", "weight: -", "weight must be a number above 0"),
         ("review", "due_days: 3", "due_days: 300", "", "must be a whole number from 1 to 60"),
     ],
