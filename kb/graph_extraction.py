@@ -26,12 +26,14 @@ _EXAMPLE = {"zh": re.compile(r"(?:^|[，；、\s])(?:例[:：如]|比如|例如|
 _EXAMPLE_SECTION = re.compile(r"算例|举例|示例|\bexamples?\b", re.IGNORECASE)
 _QUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"]*\"")
 _LABEL = re.compile(r"^\s*\**([^：:，,。；;]{1,24})[:：]\**\s*(?=\S)")
+_AND = re.compile(r"[、和及与&]|\band\b|\bor\b|,", re.IGNORECASE)
 _CONFIDENCE = {"cell": 0.9, "named": 0.85, "title": 0.75, "tag": 0.6}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Statement:
-    """``start``/``end`` in the field; ``text`` is read, with quoted menus blanked out. ``row``: what its row is called."""
+    """``start``/``end`` in the field; ``text`` is read, with quoted menus blanked out. ``row``: what its row is called,
+    under ``head``."""
 
     start: int
     end: int
@@ -39,6 +41,7 @@ class _Statement:
     section: str = ""
     row: str = ""
     column: str = ""
+    head: str | None = None
     relation: Relation | None = None
     quote: tuple[int, int] = (0, 0)
 
@@ -79,7 +82,9 @@ class Extractor:
                 return distinct[0], "title"
             if distinct:
                 shared = [one for one in (distinct[0], *self.words.ancestors(distinct[0])) if self._covers(one, distinct[1:])]
-                return (shared[0], "title") if shared else (distinct[0], "title")
+                if shared or not article.products:
+                    return (shared or distinct)[0], "title"
+                break
         first = article.products[0] if article.products else ""
         return (self.words.tags.get(first, first), "tag")
 
@@ -90,9 +95,17 @@ class Extractor:
         heading = self._narrowed(default, [one.entity_id for one in self.names.find(at.section)])
         if heading != default:
             default, sureness = heading, "title"
-        row = self.names.find(at.row) + self.names.find(at.column)
+        row = self._named(at.row, at.head)
+        if len(row) > 1 and not _AND.search(at.row[row[0].end : row[1].start] or ""):
+            row = row[:1]
+        if at.head is not None and len(row) == 1 and row[0].start == 0 and row[0].entity_id not in self.words.ancestors(default):
+            # A row that begins with a product is about it, whatever the rest of the article is about.
+            default = row[0].entity_id
+        row = row + self.names.find(at.column)
         subjects = list(dict.fromkeys(self._narrowed(default, [one.entity_id]) for one in row))
-        subjects = [one for one in subjects if one != default and one] or []
+        subjects = [one for one in subjects if one and one != default]
+        if len(row) > 1 and default in {one.entity_id for one in row}:
+            subjects = list(dict.fromkeys(one.entity_id for one in row))
         values = list(read_values(at.text, article.language, at.relation, self.words.channels, at.row, f"{article.title} {at.section}"))
         mentions = self.names.find(at.text)
         for number, value in enumerate(values):
@@ -106,6 +119,11 @@ class Extractor:
             for subject, said in pairs:
                 if subject:
                     yield self._fact(article, at, field, replace(value, text=said), subject, _CONFIDENCE[how] - 0.02 * min(number, 5))
+
+    def _named(self, row: str, head: str | None) -> list[Mention]:
+        """Products in the name of a row; "Gold" under "Card" is a gold card."""
+        found = self.names.find(row)
+        return found if found or not head else self.names.find(f"{row} {head}" if row.isascii() else f"{row}{head}")
 
     def _about(self, value: Value, mentions: Sequence[Mention], default: str) -> str:
         """The last product named before the value in its statement, if it fits the one the statement is about."""
@@ -132,7 +150,7 @@ class Extractor:
     def _fact(self, article: Article, at: _Statement, field: str, value: Value, subject: str, confidence: float) -> Fact:
         topic = " ".join(dict.fromkeys(part for part in (value.label, at.row, at.column) if part))[:60]
         about = " ".join((topic, at.text, at.section))
-        own = self.words.topics_of(about)
+        topics = self.words.topics_of(about)
         return Fact(
             key=fact_key(article.language, subject, value.relation, topic, value.text, article.article_id),
             language=article.language,
@@ -140,7 +158,8 @@ class Extractor:
             relation=value.relation,
             value=value.text,
             topic=topic,
-            topics=tuple(sorted(own | self.words.topics_of(article.title))),
+            topics=tuple(sorted(topics)),
+            context=tuple(sorted(self.words.topics_of(article.title) - topics)),
             source=Source(
                 article_id=article.article_id,
                 version=article.version,
@@ -197,7 +216,7 @@ def _row(line: str, at: int, header: Sequence[str], section: str) -> Iterator[_S
         for part in _PART.finditer(_blanked(cell)):
             yield _Statement(
                 start=at + start + part.start(), end=at + start + part.end(), text=part.group(), section=section, row=name, column=column,
-                relation=relation, quote=quote,
+                head=header[0] if header else "", relation=relation, quote=quote,
             )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from copilot.domain.graph import Relation
 from kb.facts import Quantity, quantities
@@ -36,7 +36,7 @@ _HEADERS: tuple[tuple[Relation, Pattern], ...] = (
     ("condition", _re(r"条件|减免|\bwaiv|condition")),
 )
 
-_CLAUSE = {"zh": re.compile(r"[^，,、]+(?:、(?=\d)[^，,、]+)*"), "en": re.compile(r"(?:[^,]|,(?=\d))+")}
+_CLAUSE = {"zh": re.compile(r"(?:[^，,、]|(?<=\d)[,，](?=\d{3})|、(?=\d))+"), "en": re.compile(r"(?:[^,]|,(?=\d))+")}
 _FREE = {
     "zh": _re(r"免费|(?<!能)不收(?!到|录)[^，。；]{0,8}|免收|不(?:要|用|必)钱|不用交|一分钱?不收|免(?:次年|首年)?年费|首年免|免次年|不再收费|不收"),
     "en": _re(r"\bfree\b(?! of interest|\w)(?!-)|no (?:annual |counter |other )?(?:\w+ ){0,2}(?:fee|charge|cost)s?\b|pays? nothing|pays? no\b|\bwaived\b(?! the)|"
@@ -96,7 +96,18 @@ _DOCUMENT = {
     ),
 }
 _NUMBER_ONLY_MONEY = re.compile(r"(?:最[少多低高]|不低于|封顶)\s*([\d,]+(?:\.\d+)?[万亿千百]?|[一二三四五六七八九十百千两]+[万千百])(?![\d.%元块年个天月点期次笔张万亿千百])|(\d+)一笔")
+_NOUN = {
+    "zh": re.compile(r"[\u4e00-\u9fff]{0,5}?(?:手续费率?|年费|工本费|电报费|管理费|托管费|服务费|转换费|赎回费|申购费|短信费|费用|违约金|滞纳金|租金|押金|利率|利息|罚息|年化|限额|额度)"),
+    "en": re.compile(r"(?:[a-z]+ ){0,2}(?:fees?|charges?|penalty|rent|rates?|interest|limits?|cost)\b", re.IGNORECASE),
+}
+_LEAD = {
+    "zh": re.compile(r"(?:最[长快迟晚]|不超过|一般|提前|之前|放款后|入账后|到期前|提交后|通过后|每)[^，。]{0,4}$"),
+    "en": re.compile(r"\b(?:within|up to|at most|after|before|from|in|every|usually|about|by)\s*$", re.IGNORECASE),
+}
+_MORE = re.compile(r"\s*(?:最[低高少多]|封顶|minimum|maximum|at (?:most|least)|no (?:less|more))", re.IGNORECASE)
+_DIGIT = re.compile(r"[\d零一二两三四五六七八九十百千万]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twelve|once|twice)\b", re.IGNORECASE)
 _ABOUT_FEE = _re(r"收费|费用|charges|\bfees?\b")
+_COMMA = {"zh": "，", "en": ", "}
 _CUT = " \t，,。；;：:、.*|"
 
 
@@ -117,17 +128,31 @@ def read_values(text: str, language: str, hint: Relation | None, channels: Mappi
     yield from _channels(text, side, channels, hint)
     yield from _documents(text, side, hint)
     carried: Relation | None = hint or ("fee" if _ABOUT_FEE.search(about) else None)
+    last: Value | None = None
     for match in _CLAUSE[side].finditer(text):
         clause, at = match.group(), match.start()
-        found = list(_clause(clause, side, language, hint, carried, row, text[:at]))
+        found = list(_clause(clause, side, language, hint, carried, row))
+        if last and len(found) == 1 and found[0].relation == last.relation and found[0].text != "free" and _MORE.match(clause.strip(_CUT)):
+            # "1%, at least 10, at most 500" is one charge.
+            last = replace(last, text=f"{last.text}{_COMMA[side]}{found[0].text}")
+            continue
+        if last:
+            yield last
+        last = None
         for value in found:
-            yield Value(relation=value.relation, text=value.text, start=at + value.start, label=value.label)
+            placed = replace(value, start=at + value.start)
+            if value is found[-1] and value.relation in ("fee", "rate", "limit") and value.text != "free":
+                last = placed
+            else:
+                yield placed
         money = [value.relation for value in found if value.relation in ("fee", "rate", "limit") and value.text != "free"]
         carried = money[-1] if money else carried
+    if last:
+        yield last
 
 
 def _clause(
-    clause: str, side: str, language: str, hint: Relation | None, carried: Relation | None, row: str, before: str
+    clause: str, side: str, language: str, hint: Relation | None, carried: Relation | None, row: str
 ) -> Iterator[Value]:
     said = clause.strip(_CUT)
     if not said:
@@ -137,7 +162,7 @@ def _clause(
     free = None if _NOT_FREE[side].search(clause) else free
     if free:
         yield Value(relation="fee", text="free", start=free.start(), label=_label(clause[: free.start()], side))
-    numbers = list(quantities(clause, language)) + _bare(clause)
+    numbers = list(quantities(clause, language)) + _bare(clause) if _DIGIT.search(clause) else []
     if _CONDITION[side].search(clause) and (numbers or _plain_condition(clause, side)):
         yield Value(relation="condition", text=said, start=lead)
         if hint not in ("fee", "rate"):
@@ -166,7 +191,7 @@ def _clause(
         elif row and hint in ("fee",):
             continue
         else:
-            yield Value(relation="time", text=said if hint == "time" or len(said) <= 14 else _around(clause, match), start=match.start())
+            yield Value(relation="time", text=said if hint == "time" or len(said) <= (16 if side == "zh" else 40) else _around(clause, match, side), start=match.start())
         return
     word = _TIME_WORDS[side].search(clause)
     if word and hint not in ("fee", "rate", "limit"):
@@ -196,7 +221,7 @@ def _of_sum(clause: str, side: str, hint: Relation | None, carried: Relation | N
         return "rate"
     if _FEE[side].search(clause):
         return "fee"
-    if carried in ("fee", "rate") and re.match(r"\s*(?:最[低高少多]|封顶|minimum|at (?:most|least)|no (?:less|more))", clause.strip(_CUT), re.IGNORECASE):
+    if carried in ("fee", "rate") and _MORE.match(clause.strip(_CUT)):
         return carried
     if _LIMIT[side].search(clause):
         return "limit"
@@ -204,14 +229,15 @@ def _of_sum(clause: str, side: str, hint: Relation | None, carried: Relation | N
 
 
 def _label(before: str, side: str) -> str:
-    """The last words before a value, without what joins them to it."""
-    text = re.sub(r"[的是为按收要:：\s]+$", "", before.strip(_CUT)) if side == "zh" else before.strip(_CUT)
-    return text[-12:] if side == "zh" else " ".join(text.split()[-4:])
+    """The name of the charge, rate or limit that is said last before a value."""
+    found = list(_NOUN[side].finditer(before))
+    return found[-1].group().strip() if found else ""
 
 
-def _around(clause: str, match: re.Match[str]) -> str:
-    """The time with a few characters beside it."""
-    return clause[max(0, match.start() - 4) : match.end() + 4].strip(_CUT)
+def _around(clause: str, match: re.Match[str], side: str) -> str:
+    """The time, with the word that says from when or how long."""
+    lead = _LEAD[side].search(clause[: match.start()])
+    return clause[lead.start() if lead else match.start() : match.end()].strip(_CUT)
 
 
 def _channels(text: str, side: str, channels: Mapping[str, Pattern], hint: Relation | None) -> Iterator[Value]:

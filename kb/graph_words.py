@@ -46,10 +46,13 @@ class GraphWords:
     parents: Mapping[str, str]
     tags: Mapping[str, str]
     weak: frozenset[str]
+    never_asked: frozenset[str]
+    also_topics: frozenset[str]
     topics: Mapping[str, Pattern]
     channels: Mapping[str, Pattern]
     asks: Mapping[str, Pattern]
     compares: Pattern
+    families: tuple[tuple[Pattern, frozenset[str]], ...]
 
     def ancestors(self, entity_id: str) -> tuple[str, ...]:
         """From its parent to the root."""
@@ -95,10 +98,13 @@ def graph_words(language: str) -> GraphWords:
         parents={name: str(entry["of"]) for name, entry in entities.items() if "of" in entry},
         tags={str(entry.get("tag", name)): name for name, entry in entities.items() if "of" not in entry and entry.get("tag") != "branch"},
         weak=frozenset(pack["weak"]),
+        also_topics=frozenset(pack["also_topics"]),
+        never_asked=frozenset(pack["never_asked"]),
         topics={name: _any(patterns) for name, patterns in part["topics"].items() if patterns},
         channels={name: _any(patterns) for name, patterns in part["channels"].items()},
         asks={name: _any(patterns) for name, patterns in part["asks"].items()},
         compares=_any(part["compares"]),
+        families=tuple((_any([entry[side]]), frozenset(entry["of"])) for entry in pack["families"]),
     )
 
 

@@ -38,7 +38,8 @@ class Source:
 class Fact:
     """An edge: ``subject`` (an entity's id) –``relation``→ ``value`` (as the text has it).
 
-    ``topic``: what the value is of (年费, 补卡 …), as text; ``topics``: the same by the names of ``kb/graph.yaml``. ``confidence`` in [0, 1].
+    ``topic``: what the value is of (年费, 补卡 …), as text; ``topics``: the same by the names of ``kb/graph.yaml``, and ``context`` those that only
+    the article's title names. ``confidence`` in [0, 1].
     """
 
     key: str
@@ -48,6 +49,7 @@ class Fact:
     value: str
     topic: str
     topics: tuple[str, ...]
+    context: tuple[str, ...] = ()
     source: Source
     confidence: float
     state: FactState = "found"
