@@ -76,14 +76,22 @@ class Questions:
                 continue
             if articles is None or fact.source.article_id in articles:
                 groups[fact.subject].append(fact)
-        above = {ancestor for one in groups for ancestor in self.words.ancestors(one)}
-        leaves = {one: facts for one, facts in groups.items() if one not in above}
-        best: dict[str, list[Fact]] = {one: _best(facts, topics) for one, facts in leaves.items()}
+        best: dict[str, list[Fact]] = {one: _best(facts, topics) for one, facts in self._told_apart(groups).items()}
         said = {one: frozenset(_said(fact) for fact in facts) for one, facts in best.items()}
         if len(best) < 2 or len(set(said.values())) < 2:
             return None
         order = sorted(best, key=lambda one: (-max(fact.confidence for fact in best[one]), one))[:MAX_CHOICES]
         return Guidance(kind="ask", relation=relation, choices=tuple(self._choice(one, best[one]) for one in order))
+
+    def _told_apart(self, groups: Mapping[str, Sequence[Fact]]) -> dict[str, Sequence[Fact]]:
+        """The narrowest products; a product of which only one kind has facts stands for that kind too."""
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for one in groups:
+            for ancestor in self.words.ancestors(one):
+                kinds[ancestor].append(one)
+        single = {ancestor for ancestor, below in kinds.items() if len(below) == 1 and ancestor in groups}
+        gone = {ancestor for ancestor in kinds if ancestor not in single} | {kinds[ancestor][0] for ancestor in single}
+        return {one: facts for one, facts in groups.items() if one not in gone}
 
     def _compare(self, text: str, relations: Sequence[Relation], topics: frozenset[str], mentioned: Sequence[str]) -> Guidance | None:
         if len(mentioned) > 2:

@@ -22,6 +22,7 @@ from copilot.store.database import Database
 from copilot.store.doorbell import Doorbell, OnCommitted
 from copilot.store.dry_runs import SqlDryRuns
 from copilot.store.facts import SqlFacts
+from copilot.store.graph_edits import SqlGraphEdits
 from copilot.store.imports import ImportQueue, SqlImports
 from copilot.store.insights import SqlInsights
 from copilot.store.jobs import SqlJobs
@@ -93,6 +94,10 @@ class Store:
     def article_desk(self, org_id: OrgId) -> SqlArticleDesk:
         """Writing and reviewing the articles of one organisation."""
         return SqlArticleDesk(self.database, self._clock, org_id)
+
+    def graph_edits(self, org_id: OrgId) -> SqlGraphEdits:
+        """What editors decided about the knowledge graph of one organisation."""
+        return SqlGraphEdits(self.database, self._clock, org_id)
 
     def article_list(self, org_id: OrgId) -> SqlArticleList:
         """Lists of the articles of one organisation."""

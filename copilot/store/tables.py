@@ -510,6 +510,18 @@ dry_run_calls = sa.Table(
     sa.ForeignKeyConstraint(["org_id", "run_id"], ["dry_runs.org_id", "dry_runs.run_id"]),
 )
 
+graph_edits = sa.Table(
+    "graph_edits",  # the newest decision of an editor about each thing
+    metadata,
+    _org(),
+    sa.Column("language", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),  # verdict, fact, name, merge
+    sa.Column("target", sa.String, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("author", sa.String, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
 kv = sa.Table("kv", metadata, _org(), sa.Column("key", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False))
 
 call_days = sa.Table(
