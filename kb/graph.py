@@ -75,7 +75,9 @@ def fold(language: str, facts: Iterable[Fact], edits: Sequence[GraphEdit], artic
         sure = 1.0 if state in ("confirmed", "added") else fact.confidence
         subject = merges.get(fact.subject, fact.subject)
         found[fact.key] = replace(fact, subject=subject, state=state, confidence=sure)  # type: ignore[arg-type]
-    ordered = tuple(sorted(found.values(), key=lambda fact: (fact.subject, fact.relation, fact.source.article_id, fact.source.start, fact.key)))
+    ordered = tuple(
+        sorted(found.values(), key=lambda fact: (fact.subject, fact.relation, fact.source.article_id, fact.source.start, fact.key))
+    )
     return Graph(language=language, entities=_entities(language, ordered, edits, merges), facts=ordered)
 
 
@@ -138,7 +140,7 @@ def _merges(edits: Sequence[GraphEdit]) -> dict[str, str]:
     """Entity → what it was merged into in the end. A ring of merges leaves its entities as they are."""
     direct = {edit.target: edit.body["into"] for edit in edits if edit.kind == "merge"}
     found = {}
-    for start in direct:
+    for start in direct:  # noqa: PLC0206 - followed from one to the next
         seen, at = {start}, direct[start]
         while at in direct and at not in seen:
             seen.add(at)

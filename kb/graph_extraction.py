@@ -1,8 +1,8 @@
 """Articles → facts about products, by rules. Pure. docs/explanation/knowledge-graph.md says how well it works.
 
-A body is cut into statements: the cells of a table row, and the sentences of everything else. Of a statement it is asked which product it is
-about (what it names, the row, the heading, the title, the article's first tag: the first that says so), and ``kb.graph_values`` reads the
-values. Examples hold no facts.
+A body is cut into statements: the cells of a table row, and the sentences of everything else. Of a statement it is asked which product it
+is about (what it names, the row, the heading, the title, the article's first tag: the first that says so), and ``kb.graph_values`` reads
+the values. Examples hold no facts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \
 _BULLET = re.compile(r"^\s*(?:[-*]|\d+[.)、])\s+")
 _SENTENCE = {"zh": re.compile(r"[^。！？\n]+[。！？]?"), "en": re.compile(r"(?:[^.!?\n]|[.!?](?!\s|$))+[.!?]?")}
 _PART = re.compile(r"[^；;]+[；;]?")
-_EXAMPLE = {"zh": re.compile(r"(?:^|[，；、\s])(?:例[:：如]|比如|例如|譬如|假设)"), "en": re.compile(r"\b(?:for example|example:|e\.g\.)", re.IGNORECASE)}
+_EXAMPLE = {
+    "zh": re.compile(r"(?:^|[，；、\s])(?:例[:：如]|比如|例如|譬如|假设)"),
+    "en": re.compile(r"\b(?:for example|example:|e\.g\.)", re.IGNORECASE),
+}
 _EXAMPLE_SECTION = re.compile(r"算例|举例|示例|\bexamples?\b", re.IGNORECASE)
 _QUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"]*\"")
 _LABEL = re.compile(r"^\s*\**([^：:，,。；;]{1,24})[:：]\**\s*(?=\S)")
@@ -149,7 +152,7 @@ class Extractor:
 
     def _fact(self, article: Article, at: _Statement, field: str, value: Value, subject: str, confidence: float) -> Fact:
         topic = " ".join(dict.fromkeys(part for part in (value.label, at.row, at.column) if part))[:60]
-        about = " ".join((topic, at.text, at.section))
+        about = f"{topic} {at.text} {at.section}"
         topics = self.words.topics_of(about)
         return Fact(
             key=fact_key(article.language, subject, value.relation, topic, value.text, article.article_id),
@@ -210,7 +213,7 @@ def _row(line: str, at: int, header: Sequence[str], section: str) -> Iterator[_S
     cells = _cells(line)
     quote = (at + line.index("|"), at + len(line.rstrip()))
     name = cells[0][2] if cells else ""
-    for number, (start, end, cell) in enumerate(cells[1:], 1):
+    for number, (start, _, cell) in enumerate(cells[1:], 1):
         column = header[number] if number < len(header) else ""
         relation = header_relation(column) or header_relation(name) or header_relation(header[0] if header else "")
         for part in _PART.finditer(_blanked(cell)):

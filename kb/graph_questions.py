@@ -17,6 +17,8 @@ from kb.facts import quantities
 from kb.graph import usable
 from kb.graph_words import GraphWords, Names, graph_words, names_of
 
+HITS = 8
+"""Of so many articles found the facts may call for a question."""
 MAX_CHOICES = 4
 FACTS_EACH = 3
 _ORDER: tuple[Relation, ...] = ("document", "rate", "condition", "limit", "time", "fee")

@@ -20,6 +20,7 @@ from copilot.api import (
     embed,
     exports,
     feed_ws,
+    graph,
     health,
     insights,
     jobs,
@@ -124,6 +125,7 @@ def create_app(context: ApiContext) -> FastAPI:
     api.include_router(appeals.router(context))
     api.include_router(kb.router(context))
     api.include_router(articles.router(context))
+    api.include_router(graph.router(context))
     api.include_router(kb_import.router(context))
     api.include_router(packs.router(context))
     api.include_router(telephony.router(context))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from copilot.domain.article_checks import Finding
 from copilot.domain.clock import Clock
+from copilot.domain.graph import EditKind, Graph, GraphEdit, Guidance
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.knowledge import Article, Passage
 from copilot.domain.knowledge_use import GapReport, UseReport
@@ -168,6 +169,22 @@ class PackDesk(Protocol):
         ...
 
 
+class KnowledgeGraphDesk(Protocol):
+    """The knowledge graph of one organisation. Blocking and thread-safe; ``guide`` is of memory alone."""
+
+    def graph(self, language: str) -> Graph: ...
+
+    def guide(self, text: str, language: str, articles: Collection[str] | None = None) -> Guidance | None: ...
+
+    def put(self, edit: GraphEdit, user: User) -> GraphEdit:
+        """Raises InvalidInput, NotFound, Forbidden."""
+        ...
+
+    def take_back(self, language: str, kind: EditKind, target: str, user: User) -> None:
+        """Raises NotFound, Forbidden."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
     """Everything the routes use. ``rerun(org, call, kind)`` queues an artifact again; ``jobs_changed`` tells
@@ -205,6 +222,7 @@ class ApiContext:
     knowledge: Callable[[OrgId], KnowledgeSearch]
     articles: Callable[[OrgId], ArticleStore]
     editing: Callable[[OrgId], Editing]
+    graph: Callable[[OrgId], KnowledgeGraphDesk]
     imports: Any
     packs: PackDesk
     insights: Any

@@ -31,14 +31,18 @@ def router(context: ApiContext) -> APIRouter:
         product: Annotated[list[str] | None, Query(max_length=20, description="Only for one of these; what names none is for all.")] = None,
         channel: Annotated[list[str] | None, Query(max_length=20, description="Only for one of these; what names none is for all.")] = None,
     ) -> Json:
-        """The same search as the live suggestions use. Only what is valid today."""
+        """The same search as the live suggestions use. Only what is valid today.
+
+        ``guidance``: which product the customer may mean, or the products that are compared, with what the articles say of each; or null.
+        """
         day = context.clock.now().astimezone().date()
         scope = Scope(products=tuple(product or ()), channels=tuple(channel or ()))
         hits = context.knowledge(user.org_id).search(KnowledgeQuery(text=q, language=language, day=day, top_k=top_k, scope=scope))
         # The index may lag behind the store by a moment; what was retired in it is not shown.
         now = context.articles(user.org_id).in_force([(hit.article.article_id, language) for hit in hits])
         hits = tuple(hit for hit in hits if now.get((hit.article.article_id, language)) == hit.article.version)
-        return {"hits": [to_json(hit) for hit in hits]}
+        guidance = context.graph(user.org_id).guide(q, language, {hit.article.article_id for hit in hits})
+        return {"hits": [to_json(hit) for hit in hits], "guidance": to_json(guidance) if guidance is not None else None}
 
     @routes.get("/kb/articles/{article_id}")
     def article(article_id: str, user: Annotated[User, signed], language: Language = "zh") -> Json:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from copilot.assembly.graph import GraphDesk
     from copilot.domain.ports.knowledge import ArticleStore, Embedder, IntentClassifier
     from copilot.live.desk import BankRules
     from kb.engine import SyncReport
@@ -35,11 +36,14 @@ _LOOK_EVERY_S = 0.25
 class Organisation:
     """Blocking methods; thread-safe. ``refresh`` must run once before calls come in."""
 
-    def __init__(self, settings: Settings, org_id: OrgId, articles: ArticleStore, embedder: Embedder) -> None:
+    def __init__(
+        self, settings: Settings, org_id: OrgId, articles: ArticleStore, embedder: Embedder, graph: GraphDesk | None = None
+    ) -> None:
         from copilot.live.packs import RulesCache
 
         self.org_id = org_id
         self.articles = articles
+        self.graph = graph
         self.knowledge: KnowledgeBase = engines.open_knowledge_base(settings, org_id, embedder)
         self._settings = settings
         self._embedder = embedder
@@ -60,6 +64,7 @@ class Organisation:
             or self.articles.watermark() != self._watermark
             or self.knowledge.has_newer_ranking(self.articles)
             or self._versions() != self._intent_versions
+            or (self.graph is not None and self.graph.stale())
         )
 
     def _versions(self) -> tuple[int, int, int]:
@@ -89,6 +94,8 @@ class Organisation:
             if moods is not None:
                 self._moods = engines.open_moods(self._settings, moods[1], self._embedder)
             self._intent_versions = versions
+            if self.graph is not None:
+                self.graph.refresh()
             self._rules.current()
             self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)

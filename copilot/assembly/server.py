@@ -23,6 +23,7 @@ from copilot.assembly import engines
 from copilot.assembly.call_search import CallSearchRoom
 from copilot.assembly.editing import Editing
 from copilot.assembly.erasure import Erasure
+from copilot.assembly.graph import GraphDesk
 from copilot.assembly.import_service import ImportService
 from copilot.assembly.insight_desk import InsightDesk
 from copilot.assembly.insights import InsightRoom, InsightRounds
@@ -176,7 +177,8 @@ class Server:
         if org_id not in self._organisations:
             async with self._opening:
                 if org_id not in self._organisations:
-                    organisation = Organisation(self.settings, org_id, self.store.articles(org_id), self.embedder)
+                    graph = GraphDesk(self.store.articles(org_id), self.store.graph_edits(org_id))
+                    organisation = Organisation(self.settings, org_id, self.store.articles(org_id), self.embedder, graph)
                     await asyncio.to_thread(organisation.open)
                     organisation.task = asyncio.create_task(
                         organisation.keep_fresh(partial(self._recheck, org_id)), name=f"knowledge-{org_id}"
@@ -433,6 +435,7 @@ class Server:
             knowledge=lambda org_id: self._known(org_id).knowledge,
             articles=self.store.articles,
             editing=self._editing,
+            graph=self._graph,
             imports=self.imports,
             packs=self.packs,
             insights=self.insights,
@@ -473,6 +476,11 @@ class Server:
         if org_id != self.settings.org:
             raise ConfigError(f"Organisation {org_id} is not served by this node.")
         return self._call_search.search
+
+    def _graph(self, org_id: OrgId) -> GraphDesk:
+        found = self._known(org_id).graph
+        assert found is not None, "a served organisation has a graph"
+        return found
 
     def _editing(self, org_id: OrgId) -> Editing:
         """Called from worker threads."""

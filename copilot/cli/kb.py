@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from copilot.cli.evaluations import evaluation_lines, gap_lines, reindex_lines, tuning_lines
+from copilot.cli.graph import app as graph_app
 from copilot.cli.inputs import Language, existing
 from copilot.cli.kb_import import carry_out, import_
 from copilot.cli.mining import mine
@@ -25,6 +26,7 @@ TopK = Annotated[int, typer.Option("--top-k", min=1, max=50, help="How many arti
 app.command("import")(import_)
 app.command("mine")(mine)
 app.command("carry-out", hidden=True)(carry_out)
+app.add_typer(graph_app, name="graph")
 
 
 @app.command()

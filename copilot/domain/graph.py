@@ -38,8 +38,8 @@ class Source:
 class Fact:
     """An edge: ``subject`` (an entity's id) –``relation``→ ``value`` (as the text has it).
 
-    ``topic``: what the value is of (年费, 补卡 …), as text; ``topics``: the same by the names of ``kb/graph.yaml``, and ``context`` those that only
-    the article's title names. ``confidence`` in [0, 1].
+    ``topic``: what the value is of (年费, 补卡 …), as text; ``topics``: the same by the names of ``kb/graph.yaml``, and ``context``
+    those that only the article's title names. ``confidence`` in [0, 1].
     """
 
     key: str
@@ -71,8 +71,9 @@ class Entity:
 class GraphEdit:
     """What an editor decided; the newest of a ``kind`` and ``target`` counts.
 
-    ``verdict``: target is a fact's key, body ``{"state": "confirmed" | "rejected"}``; ``fact``: target is the key of a fact that was added, body
-    ``{subject, relation, value, topic, article_id, quote}``; ``name`` and ``merge``: target is an entity's id, body ``{"name"}``, ``{"into"}``.
+    ``verdict``: target is a fact's key, body ``{"state": "confirmed" | "rejected"}``; ``fact``: target is the key of a fact that was added,
+    body ``{subject, relation, value, topic, article_id, quote}``; ``name`` and ``merge``: target is an entity's id, body ``{"name"}`` or
+    ``{"into"}``.
     """
 
     kind: EditKind

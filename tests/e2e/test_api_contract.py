@@ -67,6 +67,8 @@ QUERIES = {
 }
 KB_STEPS = ("draft", "submit", "withdraw", "reject", "publish", "discard", "retire")
 BODIES = {
+    "/api/v1/kb/graph/changes": {"kind": "verdict", "target": "no-such-fact", "state": "confirmed"},
+    "/api/v1/kb/graph/changes/take-back": {"kind": "verdict", "target": "no-such-fact"},
     "/api/v1/auth/login": {"username": "nobody-here", "password": "not the password"},
     "/api/v1/auth/enrol": {"token": "no-such-token", "password": "long enough for one"},
     "/api/v1/tickets": {"purpose": "feed"},

@@ -14,6 +14,7 @@ from typing import Any
 from copilot.api.app import create_app
 from copilot.api.context import PageCalls
 from copilot.assembly.editing import Editing
+from copilot.assembly.graph import GraphDesk
 from copilot.domain.ids import UserId
 from copilot.live.rules import ComplianceRule
 from copilot.telemetry.clock import ManualClock
@@ -63,6 +64,7 @@ class KnowledgeSite:
             rules=lambda: SimpleNamespace(compliance=(RULE,)),
         )
         self.editing = Editing(store, organisation)
+        self.graph = GraphDesk(self.articles, store.graph_edits(ORG))
         self.context = SimpleNamespace(
             signin=store.signin,
             people=store.people,
@@ -70,11 +72,13 @@ class KnowledgeSite:
             clock=self.clock,
             articles=store.articles,
             editing=lambda _org: self.editing,
+            graph=lambda _org: self.graph,
             knowledge=lambda _org: self.knowledge,
         )
 
     def refresh(self) -> None:
         self.knowledge.refresh(self.articles)
+        self.graph.refresh()
 
     @contextmanager
     def served(self, web_dir: Path) -> Iterator[str]:
