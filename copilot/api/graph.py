@@ -93,10 +93,11 @@ def router(context: ApiContext) -> APIRouter:
         made: Json = to_json(context.graph(user.org_id).put(body.edit(), user))
         return made
 
-    @routes.post("/changes/take-back", status_code=204)
-    def take_back(body: TakenBack, user: Annotated[User, Depends(editor)]) -> None:
+    @routes.post("/changes/take-back")
+    def take_back(body: TakenBack, user: Annotated[User, Depends(editor)]) -> Json:
         """As if it had never been decided."""
         context.graph(user.org_id).take_back(body.language, body.kind, body.target, user)
+        return {"target": body.target}
 
     return routes
 

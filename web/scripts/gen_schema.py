@@ -17,6 +17,7 @@ from copilot.domain.article_life import ArticlePage, ArticleVersion
 from copilot.domain.artifacts import Artifact, QaScorecard, Summary, TicketClassification
 from copilot.domain.calls import Call
 from copilot.domain.events import EventEnvelope
+from copilot.domain.graph import Entity, Fact, Guidance
 from copilot.domain.knowledge import Article, Hit
 from copilot.domain.knowledge_use import GapReport, UseReport
 from copilot.domain.text_diff import FieldDiff
@@ -38,6 +39,9 @@ FEED_TYPES: tuple[type, ...] = (
     FieldDiff,
     UseReport,
     GapReport,
+    Entity,
+    Fact,
+    Guidance,
 )
 
 

@@ -412,6 +412,48 @@ export interface ChecklistTicked {
   utterance_id: string;
 }
 /**
+ * One product that the customer may mean, and what the facts say of it.
+ */
+export interface Choice {
+  entity_id: string;
+  facts: Fact[];
+  name: string;
+}
+/**
+ * An edge: ``subject`` (an entity's id) –``relation``→ ``value`` (as the text has it).
+ *
+ * ``topic``: what the value is of (年费, 补卡 …), as text; ``topics``: the same by the names of ``kb/graph.yaml``, and ``context``
+ * those that only the article's title names. ``confidence`` in [0, 1].
+ */
+export interface Fact {
+  confidence: number;
+  context: string[];
+  key: string;
+  language: string;
+  relation: 'fee' | 'rate' | 'limit' | 'time' | 'channel' | 'document' | 'condition';
+  source: Source;
+  state: 'found' | 'confirmed' | 'rejected' | 'added' | 'lost';
+  subject: string;
+  topic: string;
+  topics: string[];
+  value: string;
+}
+/**
+ * ``article[field][start:end]`` is ``quote``: the statement that a fact was read from.
+ */
+export interface Source {
+  article_id: string;
+  end: number;
+  field: 'body' | 'answer';
+  quote: string;
+  section: string;
+  start: number;
+  title: string;
+  valid_from: string | null;
+  valid_to: string | null;
+  version: number;
+}
+/**
  * A source pinned to article version and passage span (of the body).
  */
 export interface Citation {
@@ -485,6 +527,17 @@ export interface DynamicsMeasured {
   overtalk_ms: number;
   silence_ms: number;
   type: 'dynamics_measured';
+}
+/**
+ * A product in one language. ``parent``: the id of what it is a kind of; ``merged``: ids of those that were merged into it.
+ */
+export interface Entity {
+  aliases: string[];
+  entity_id: string;
+  merged: string[];
+  name: string;
+  parent: string;
+  renamed: boolean;
 }
 /**
  * A stored event. ``seq`` counts from 1 within the call without holes; ``epoch`` is the ownership under which it was written.
@@ -844,6 +897,14 @@ export interface GapReport {
   capped: boolean;
   days: number;
   gaps: Gap[];
+}
+/**
+ * What the graph adds to a question: ``ask`` which of the choices is meant, or ``compare`` them side by side.
+ */
+export interface Guidance {
+  choices: Choice[];
+  kind: 'ask' | 'compare';
+  relation: 'fee' | 'rate' | 'limit' | 'time' | 'channel' | 'document' | 'condition';
 }
 /**
  * One article found, by its best passage. ``scores`` per ranker explain ``score``.

@@ -7,13 +7,14 @@ import { typing } from '../ui/keys.ts';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { Knowledge } from './requests.ts';
 
-const TABS = ['articles', 'import', 'review', 'search', 'gaps', 'use'] as const;
+const TABS = ['articles', 'import', 'review', 'search', 'graph', 'gaps', 'use'] as const;
 export type Tab = (typeof TABS)[number];
 const PATHS: Record<Tab, string> = {
   articles: '/kb',
   import: '/kb/import',
   review: '/kb/review',
   search: '/kb/search',
+  graph: '/kb/graph',
   gaps: '/kb/gaps',
   use: '/kb/use',
 };

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { EditorPage } from './EditorPage.tsx';
 import { GapsPage } from './GapsPage.tsx';
+import { GraphPage } from './GraphPage.tsx';
 import { ImportPage } from './Import.tsx';
 import { ListPage } from './ListPage.tsx';
 import { ReviewPage } from './ReviewPage.tsx';
@@ -15,6 +16,7 @@ export function knowledgePage(path: string, language: string): ComponentChildren
   if (path === '/kb/import') return <ImportPage />;
   if (path === '/kb/review') return <ReviewPage />;
   if (path === '/kb/search') return <SearchPage />;
+  if (path === '/kb/graph') return <GraphPage />;
   if (path === '/kb/gaps') return <GapsPage />;
   if (path === '/kb/use') return <UsePage />;
   if (path === '/kb/new') return <EditorPage key="new" id={null} language={language} />;

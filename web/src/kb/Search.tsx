@@ -1,9 +1,10 @@
 // Searching the knowledge base: results as they are typed for, with marks, source and copy.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { mark } from '../core/text.ts';
-import type { Hit } from '../gen/types.ts';
+import type { Guidance as GuidanceBody, Hit } from '../gen/types.ts';
 import { useApp } from '../ui/app.ts';
 import { Dialog } from '../ui/Dialog.tsx';
+import { Guidance } from '../ui/Guidance.tsx';
 import { Icon } from '../ui/icons.tsx';
 import { Skeleton } from '../ui/Shell.tsx';
 import { Validity } from '../ui/Source.tsx';
@@ -14,7 +15,7 @@ const PAUSE_MS = 180;
 type Result =
   | { state: 'idle' }
   | { state: 'busy' }
-  | { state: 'done'; hits: Hit[]; query: string }
+  | { state: 'done'; hits: Hit[]; guidance: GuidanceBody | null; query: string }
   | { state: 'failed'; error: unknown };
 
 export function SearchDialog({ onClose, initial = '' }: { onClose: () => void; initial?: string }) {
@@ -36,8 +37,8 @@ export function SearchDialog({ onClose, initial = '' }: { onClose: () => void; i
     const timer = setTimeout(async () => {
       setResult((r) => (r.state === 'done' ? r : { state: 'busy' }));
       try {
-        const { hits } = await app.api.kbSearch(q, /[㐀-鿿]/u.test(q) ? 'zh' : language, abort.signal);
-        setResult({ state: 'done', hits, query: q });
+        const { hits, guidance } = await app.api.kbSearch(q, /[㐀-鿿]/u.test(q) ? 'zh' : language, abort.signal);
+        setResult({ state: 'done', hits, guidance, query: q });
       } catch (error) {
         if (!abort.signal.aborted) setResult({ state: 'failed', error });
       }
@@ -76,6 +77,7 @@ export function SearchDialog({ onClose, initial = '' }: { onClose: () => void; i
           </p>
         )}
         {result.state === 'done' && result.hits.length === 0 && <p class="empty">{t('kb.empty')}</p>}
+        {result.state === 'done' && <Guidance guidance={result.guidance} />}
         {result.state === 'done' &&
           result.hits.map((hit) => <HitCard key={hit.article.article_id} hit={hit} query={result.query} />)}
       </div>

@@ -2,9 +2,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { percent } from '../core/format.ts';
 import { mark } from '../core/text.ts';
-import type { Hit } from '../gen/types.ts';
+import type { Guidance as GuidanceBody, Hit } from '../gen/types.ts';
 import type { Key } from '../i18n/translate.ts';
 import { useApp } from '../ui/app.ts';
+import { Guidance } from '../ui/Guidance.tsx';
 import { ErrorBox, Link, Skeleton } from '../ui/Shell.tsx';
 import { articlePath, Frame, useKnowledge, useLoaded, useRowKeys } from './Frame.tsx';
 
@@ -15,7 +16,7 @@ export function SearchPage() {
   const t = app.t.value;
   const kb = useKnowledge();
   const [query, setQuery] = useState('');
-  const [found, setFound] = useState<{ hits: Hit[]; query: string } | null>(null);
+  const [found, setFound] = useState<{ hits: Hit[]; guidance: GuidanceBody | null; query: string } | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const language = /[㐀-鿿]/u.test(query) || query.trim() === '' ? 'zh' : 'en';
@@ -32,8 +33,8 @@ export function SearchPage() {
     const timer = setTimeout(async () => {
       setBusy(true);
       try {
-        const { hits } = await app.api.kbSearch(q, language, abort.signal);
-        setFound({ hits, query: q });
+        const { hits, guidance } = await app.api.kbSearch(q, language, abort.signal);
+        setFound({ hits, guidance, query: q });
         setError(null);
       } catch (fault) {
         if (!abort.signal.aborted) setError(fault);
@@ -65,6 +66,7 @@ export function SearchPage() {
       {found === null && !busy && error === null && <p class="empty big-empty">{t('kbc.search.start')}</p>}
       {found !== null && found.hits.length === 0 && <p class="empty big-empty">{t('kb.empty')}</p>}
       <div ref={rows} aria-live="polite">
+        <Guidance guidance={found?.guidance} />
         {found?.hits.map((hit) => (
           <Found key={hit.article.article_id} hit={hit} query={found.query} weights={weights} />
         ))}

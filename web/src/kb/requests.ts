@@ -3,6 +3,8 @@ import type {
   Article,
   ArticlePage,
   ArticleVersion,
+  Entity,
+  Fact,
   FieldDiff,
   Finding as FindingBody,
   GapReport,
@@ -23,6 +25,15 @@ export interface Diff {
 export interface Answer {
   version: ArticleVersion;
   names: Names;
+}
+
+export type GraphEntity = Entity & { facts: number };
+export interface GraphPageBody {
+  language: string;
+  entities: GraphEntity[];
+  states: Record<string, number>;
+  facts: Fact[];
+  total: number;
 }
 
 /** An article as the form holds it. */
@@ -115,6 +126,15 @@ export class Knowledge {
   }
   use(days: number): Promise<UseReport> {
     return this.#api.knowledge('GET', '/use', { days });
+  }
+  graph(query: Record<string, string | number | undefined>): Promise<GraphPageBody> {
+    return this.#api.knowledge('GET', '/graph', query);
+  }
+  change(body: Record<string, string>): Promise<unknown> {
+    return this.#api.knowledge('POST', '/graph/changes', {}, body);
+  }
+  takeBack(language: string, kind: string, target: string): Promise<unknown> {
+    return this.#api.knowledge('POST', '/graph/changes/take-back', {}, { language, kind, target });
   }
   gaps(days: number): Promise<GapReport> {
     return this.#api.knowledge('GET', '/gaps', { days });

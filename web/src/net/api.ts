@@ -1,7 +1,7 @@
 // The HTTP API under /api/v1: one typed function per call, problems (RFC 9457) as ApiError.
 
 import type { ArtifactKind, Channel, Feedback, User } from '../core/protocol.ts';
-import type { Article, Artifact, Call, EventEnvelope, Hit, ListeningCopy } from '../gen/types.ts';
+import type { Article, Artifact, Call, EventEnvelope, Guidance, Hit, ListeningCopy } from '../gen/types.ts';
 import type { ImportFile, ImportRun } from './imports.ts';
 
 export class ApiError extends Error {
@@ -317,7 +317,7 @@ export class Api {
     const { call_id, ...body } = feedback;
     await this.#request('POST', `/calls/${encodeURIComponent(call_id)}/feedback`, body, { keepalive: true });
   }
-  kbSearch(q: string, language: string, signal?: AbortSignal): Promise<{ hits: Hit[] }> {
+  kbSearch(q: string, language: string, signal?: AbortSignal): Promise<{ hits: Hit[]; guidance: Guidance | null }> {
     return this.#json(
       'GET',
       `/kb/search${search({ q, language, top_k: 5 })}`,
