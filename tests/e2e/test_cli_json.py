@@ -207,6 +207,14 @@ def test_questions_and_answers_out_of_a_document_are_found_once(bank: Installati
     assert (again["new"], again["known"]) == (0, 1)
 
 
+def test_graph(bank: Installation) -> None:
+    listed = bank.json("kb-graph-list", "kb", "graph", "list", "--product", "gold_card", "--json")
+    assert "每年160元" in {fact["value"] for fact in listed["facts"]}
+    compared = bank.json("kb-graph-ask", "kb", "graph", "ask", "普通卡和白金卡年费差多少", "--json")
+    assert [choice["entity_id"] for choice in compared["guidance"]["choices"]] == ["standard_card", "platinum_card"]
+    assert bank.json("kb-graph-ask", "kb", "graph", "ask", "你好", "--json") == {"guidance": None}
+
+
 @pytest.mark.models
 def test_search(bank: Installation) -> None:
     hits = bank.json("kb-search", "kb", "search", "我的信用卡被盗刷了怎么办", "--top-k", "3", "--json")

@@ -228,6 +228,8 @@ def examples(section: str) -> list[Any]:
         ("kb mine", ["kb-mine"]),
         ("kb search", ["kb-search"]),
         ("kb eval", [None, None, None, "kb-eval"]),
+        ("kb graph list", ["kb-graph-list"]),
+        ("kb graph ask", ["kb-graph-ask"]),
         ("kb gaps", ["kb-gaps"]),
         ("kb tune", ["kb-tune"]),
         ("privacy mask", ["privacy-mask", "privacy-mask"]),
