@@ -78,14 +78,15 @@ def fold(language: str, facts: Iterable[Fact], edits: Sequence[GraphEdit], artic
     ordered = tuple(
         sorted(found.values(), key=lambda fact: (fact.subject, fact.relation, fact.source.article_id, fact.source.start, fact.key))
     )
-    return Graph(language=language, entities=_entities(language, ordered, edits, merges), facts=ordered)
+    internal = frozenset(article_id for article_id, article in articles.items() if article.audience == "agent")
+    return Graph(language=language, entities=_entities(language, ordered, edits, merges), facts=ordered, internal=internal)
 
 
 def usable(graph: Graph) -> dict[str, list[Fact]]:
     """Relation → the facts that may answer."""
     found: dict[str, list[Fact]] = defaultdict(list)
     for fact in graph.facts:
-        if fact.state in USABLE:
+        if fact.state in USABLE and fact.source.article_id not in graph.internal:
             found[fact.relation].append(fact)
     return found
 

@@ -86,11 +86,13 @@ class GraphEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Everything the screens show of one language. ``usable`` facts may answer; those that were rejected or lost are shown only."""
+    """Everything the screens show of one language. Facts that were rejected or lost never answer, nor those of ``internal`` articles: they
+    are for the agent's eyes."""
 
     language: str
     entities: Mapping[str, Entity] = field(default_factory=dict)
     facts: tuple[Fact, ...] = ()
+    internal: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

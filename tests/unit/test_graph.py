@@ -215,6 +215,14 @@ def test_the_customer_is_asked_only_where_the_answers_differ_and_no_product_is_n
     assert questions(graph_of(article(), edits=rejected).graph("zh")).guide("年费多少钱") is None
 
 
+def test_what_is_for_the_agents_eyes_alone_is_shown_and_never_answers():
+    made = graph_of(article(audience="agent"))
+    assert said(made.graph("zh").facts, "gold_card", "fee")
+    asked = questions(made.graph("zh"))
+    assert asked.guide("年费多少钱") is None
+    assert asked.guide("普通卡和金卡年费差多少") is None
+
+
 def test_two_products_are_put_side_by_side_each_value_with_its_source():
     guidance = questions(graph_of(article()).graph("zh")).guide("普通卡和金卡年费差多少")
     assert guidance is not None
