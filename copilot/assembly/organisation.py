@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,7 +65,6 @@ class Organisation:
             or self.articles.watermark() != self._watermark
             or self.knowledge.has_newer_ranking(self.articles)
             or self._versions() != self._intent_versions
-            or (self.graph is not None and self.graph.stale())
         )
 
     def _versions(self) -> tuple[int, int, int]:
@@ -94,8 +94,6 @@ class Organisation:
             if moods is not None:
                 self._moods = engines.open_moods(self._settings, moods[1], self._embedder)
             self._intent_versions = versions
-            if self.graph is not None:
-                self.graph.refresh()
             self._rules.current()
             self._watermark, self._day = watermark, day
         log.info("knowledge_ready", org=self.org_id, passages=self.knowledge.state().passages, added=report.added, removed=report.removed)
@@ -149,13 +147,24 @@ class Organisation:
             return IntentPrediction(intent=UNKNOWN_INTENT, confidence=0.0)
         return self._intents.classify(text, language, context)
 
+    def _read_graph(self) -> None:
+        assert self.graph is not None, "asked for only where there is one"
+        try:
+            self.graph.refresh()
+        except Exception as error:  # what was read before goes on being used
+            log.warning("graph_refresh_failed", org=self.org_id, error=type(error).__name__)
+            time.sleep(5)
+
     async def keep_fresh(self, changed: Callable[[], Awaitable[None]]) -> None:
         """An edit, whoever made it, is searchable within a second; ``changed`` is called before.
 
-        Runs until cancelled.
+        Runs until cancelled. The graph is read beside: a large knowledge base takes a minute at the start, and searches do not wait for it.
         """
+        reading: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
+            if self.graph is not None and (reading is None or reading.done()):
+                reading = asyncio.create_task(asyncio.to_thread(self._read_graph), name=f"graph-{self.org_id}")
             try:
                 if await asyncio.to_thread(self.stale):
                     # What went out of force is withdrawn at once, however long the index takes.
