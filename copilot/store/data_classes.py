@@ -90,7 +90,6 @@ COLUMNS: Mapping[str, Mapping[str, DataClass]] = {
         "internal",
     ),
     "dry_run_calls": _all("org_id run_id number call_id changes", "internal"),
-    "packs": _all("org_id name version language sha256 body created_at", "internal"),
     "graph_edits": _all("org_id language kind target body author at", "internal"),
     "kv": _all("org_id key value", "internal"),
     "call_days": _all(
