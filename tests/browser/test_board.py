@@ -37,7 +37,7 @@ def test_a_supervisor_watches_whispers_and_takes_a_note(chromium: Browser, serve
     sign_in(agent, server, "/agent", "agent-a")
     expect(agent.get_by_test_id("connection")).to_have_attribute("data-state", "online", timeout=SLOW)
     call_id = new_call_id("watched")
-    playing = play_in_background(server, call_id, "demo")
+    playing = play_in_background(server, call_id, "demo", cut_off=True)
     row = board.locator(f'[data-testid="board-row"][data-call-id="{call_id}"]')
     expect(row).to_be_visible(timeout=SLOW)
     expect(row).to_contain_text("坐席甲")
@@ -59,7 +59,9 @@ def test_a_supervisor_watches_whispers_and_takes_a_note(chromium: Browser, serve
             body = client.post("/auth/login", json={"username": who, "password": server.passwords[who]}).json()
             answer = client.get(f"/calls/{call_id}/notes", headers={"Authorization": f"Bearer {body['token']}"})
             assert [note["text"] for note in answer.json()["notes"]] == notes
-    playing.join(240)
+    ended = httpx.post(f"{server.base}/api/v1/telephony/calls/{call_id}/end", headers={"Authorization": f"Bearer {server.key}"}, timeout=60)
+    assert ended.is_success, ended.text
+    playing.join(60)
     expect(row).to_have_count(0, timeout=SLOW)
     assert found == []
     assert console_errors == []

