@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import structlog
-
-from copilot.assembly import engines
-from copilot.domain.errors import Conflict, CopilotError, EngineError, NotFound
+from copilot.assembly import engines, rounds
+from copilot.domain.errors import Conflict, EngineError, NotFound
 from copilot.domain.ids import CallId, OrgId, is_call_id
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from copilot.settings import Settings
     from copilot.store.store import Store
 
-log = structlog.get_logger(__name__)
 _BATCH = 100
 _MOST_REFUSALS = 3
 """Recordings in a row that the media store does not remove: it is away, and each attempt would wait for its time-outs."""
@@ -90,30 +87,11 @@ class Erasure:
 
     async def keep(self, days: int) -> None:
         """Expires now and once an hour until cancelled, whatever happens in between."""
-        while True:
-            try:
-                erased = await asyncio.to_thread(self.expire, days)
-                if erased:
-                    log.info("calls_expired", calls=erased)
-            except CopilotError as error:
-                log.warning("calls_not_expired", error=type(error).__name__)
-            except Exception:  # a fault of one hour must not keep calls for ever
-                log.exception("calls_not_expired")
-            await self._sleep(ROUND_S)
+        await rounds.keep("retention", lambda: {"erased": self.expire(days)}, ROUND_S, self._sleep)
 
-    @asynccontextmanager
-    async def running(self, days: int) -> AsyncIterator[None]:
-        """``keep`` beside the block; nothing for ``days`` 0, which means for ever."""
-        if not days:
-            yield
-            return
-        task = asyncio.create_task(self.keep(days), name="retention")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    def running(self, days: int) -> AbstractAsyncContextManager[None]:
+        """The same beside a block; nothing for ``days`` 0, which means for ever."""
+        return rounds.running(self.keep(days), "retention") if days else nullcontext()
 
 
 @contextmanager

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
 import structlog
 
+from copilot.assembly import rounds
 from copilot.assembly.interrupted import read_events
-from copilot.domain.errors import CopilotError, InvalidInput
+from copilot.domain.errors import InvalidInput
 from copilot.domain.ids import CallId, OrgId
 from copilot.domain.insights import Cluster, DigestedCall
 from copilot.review.policy import ReviewPolicy
@@ -234,37 +234,10 @@ class InsightRounds:
             self._pause(_PAUSE_S)
 
 
-class InsightRoom:
-    """The rounds of a server, and the reports that are due after each."""
+def insights_kept(insight_rounds: InsightRounds, write_due: Callable[[OrgId], int], org_id: OrgId) -> AbstractAsyncContextManager[None]:
+    """The rounds of a server beside a block, and the reports that are due after each."""
 
-    def __init__(
-        self, rounds: InsightRounds, write_due: Callable[[OrgId], int], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
-        self._rounds = rounds
-        self._write_due = write_due
-        self._sleep = sleep
+    def one() -> dict[str, int]:
+        return {"calls": insight_rounds.run(org_id), "reports": write_due(org_id)}
 
-    async def keep(self, org_id: OrgId) -> None:
-        """Round after round until cancelled, whatever happens in one."""
-        while True:
-            try:
-                done = await asyncio.to_thread(self._rounds.run, org_id)
-                written = await asyncio.to_thread(self._write_due, org_id)
-                if done or written:
-                    log.info("insights_updated", calls=done, reports=written)
-            except CopilotError as error:
-                log.warning("insight_round_failed", error=type(error).__name__)
-            except Exception:  # a fault of one round must not end them all
-                log.exception("insight_round_failed")
-            await self._sleep(ROUND_S)
-
-    @asynccontextmanager
-    async def running(self, org_id: OrgId) -> AsyncIterator[None]:
-        """``keep`` beside the block."""
-        task = asyncio.create_task(self.keep(org_id), name="insight-rounds")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    return rounds.running(rounds.keep("insights", one, ROUND_S), "insight-rounds")

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,10 @@ from copilot.assembly.call_search import CallSearchRoom
 from copilot.assembly.editing import Editing
 from copilot.assembly.erasure import Erasure
 from copilot.assembly.graph import GraphDesk
+from copilot.assembly.http import served
 from copilot.assembly.import_service import ImportService
 from copilot.assembly.insight_desk import InsightDesk
-from copilot.assembly.insights import InsightRoom, InsightRounds
+from copilot.assembly.insights import InsightRounds, insights_kept
 from copilot.assembly.observe import Observer
 from copilot.assembly.organisation import Organisation
 from copilot.assembly.pack_desk import PackDesk
@@ -43,8 +44,6 @@ from copilot.telemetry.heap import memory_given_back
 from copilot.telemetry.threads import name_thread, name_threads
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from copilot.assembly.after_call import AfterCall
     from copilot.assembly.interrupted import InterruptedCalls
     from copilot.domain.events import EventEnvelope
@@ -155,7 +154,7 @@ class Server:
         self.packs = PackDesk(settings, self.store, self.node)
         await stack.enter_async_context(self._api())
         await stack.enter_async_context(self._review.running(OrgId(settings.org)))
-        await stack.enter_async_context(self._insight_room().running(OrgId(settings.org)))
+        await stack.enter_async_context(self._insight_rounds())
         await stack.enter_async_context(self._after_call())
         self._webhooks.start()
         stack.push_async_callback(self._webhooks.stop)
@@ -350,34 +349,11 @@ class Server:
 
     @asynccontextmanager
     async def _api(self) -> AsyncIterator[None]:
-        import uvicorn
-
         from copilot.api.app import create_app
 
-        server = self.settings.server
-        app = create_app(self._api_context())
-        config = uvicorn.Config(
-            app,
-            host=server.host,
-            port=server.port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="websockets-sansio",
-            ws_max_size=65_536,
-            timeout_graceful_shutdown=3,
-            server_header=False,
-        )
-        listener = _listen(server.host, server.port)
-        self.http_port = listener.getsockname()[1]
-        self._uvicorn = _Uvicorn(config)
-        serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="http")
-        try:
+        async with served(create_app(self._api_context()), self.settings.server.host, self.settings.server.port) as port:
+            self.http_port = port
             yield
-        finally:
-            self._uvicorn.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
 
     async def _close_knowledge(self) -> None:
         for organisation in self._organisations.values():
@@ -461,9 +437,10 @@ class Server:
         directory = self.settings.data_dir / "reports"
         return InsightDesk(self.store, self._review.policies, self.clock, self.settings.analytics, directory, gaps)
 
-    def _insight_room(self) -> InsightRoom:
+    def _insight_rounds(self) -> AbstractAsyncContextManager[None]:
         embed = partial(self.embedder.embed, kind="query")
-        return InsightRoom(InsightRounds(self.store, self._review.policies, embed, self.clock), self.insights.write_due)
+        made = InsightRounds(self.store, self._review.policies, embed, self.clock)
+        return insights_kept(made, self.insights.write_due, OrgId(self.settings.org))
 
     def _known(self, org_id: OrgId) -> Organisation:
         """Called from worker threads."""
@@ -556,35 +533,3 @@ class Server:
         if not self.settings.telephony.integrations and not self.settings.telephony.allow_anonymous:
             say("  No telephone system may connect yet: add [[telephony.integrations]] (docs/how-to/connect.md).\n")
         sys.stderr.flush()
-
-
-def _uvicorn_class() -> type:
-    import uvicorn
-
-    class Quiet(uvicorn.Server):
-        """The server's own signal handlers stop everything in order; uvicorn must not take them over."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Any:
-            yield
-
-    return Quiet
-
-
-def _Uvicorn(config: uvicorn.Config) -> uvicorn.Server:  # noqa: N802
-    made: uvicorn.Server = _uvicorn_class()(config)
-    return made
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"Port {port} of {host} cannot be used ({error.strerror}); set server.port to another one.") from error
-    listener.set_inheritable(False)
-    return listener
