@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,13 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from copilot.domain.ids import ArticleId
 from copilot.domain.knowledge import Article
-from loadtest.server_process import ROOT
+from tests.browser.knowledge_pages import SLOW, pages, served
 from tests.fakes.knowledge_site import KnowledgeSite
-from tests.fakes.stores import ORG
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
-WEB = ROOT / "copilot" / "api" / "_web"
-SLOW = 60_000
 BODY = """| 卡片 | 年费 | 减免 |
 |---|---|---|
 | 普通卡 | 每年80元 | 首年免，当年消费满6笔免次年 |
@@ -50,35 +46,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeSite]:
 
 @pytest.fixture(scope="module")
 def base(site: KnowledgeSite) -> Iterator[str]:
-    if not (WEB / "index.html").exists():
-        pytest.skip("the web UI is not built: make web")
-    with site.served(WEB) as address:
+    with served(site) as address:
         yield address
 
 
 @pytest.fixture
 def open_page(chromium: Browser, site: KnowledgeSite, base: str, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
-    contexts = []
-
-    def go(who: str, path: str, *, language: str = "zh", theme: str = "light", width: int = 1360) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, locale="zh-CN", color_scheme=theme)  # type: ignore[arg-type]
-        contexts.append(context)
-        user, session = site.users[who], site.store.signin.start_session(site.users[who])
-        shown = {"user_id": user.user_id, "username": who, "display_name": user.display_name, "roles": sorted(user.roles), "org_id": ORG}
-        stored = {"token": session.token, "expires_at": session.expires_at.isoformat(), "user": shown}
-        context.add_init_script(
-            f"sessionStorage.setItem('pangting.session', {json.dumps(json.dumps(stored))});"
-            f"localStorage.setItem('pangting.language', '{language}');"
-        )
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        page.on("pageerror", lambda error: console_errors.append(str(error)))
-        page.goto(f"{base}{path}")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
+    with pages(chromium, site, base, console_errors) as go:
+        yield go
 
 
 def test_facts_with_sources_are_filtered_and_decided_by_keyboard(

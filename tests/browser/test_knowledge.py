@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,14 +14,12 @@ from playwright.sync_api import Browser, Page, expect
 from copilot.domain.events import CallEnded, SuggestionFeedback, SuggestionOffered
 from copilot.domain.ids import ArticleId, CallId, PassageId
 from copilot.domain.knowledge import Article, Citation
-from loadtest.server_process import ROOT
+from tests.browser.knowledge_pages import SLOW, pages, served
 from tests.fakes.knowledge_site import KnowledgeSite
 from tests.fakes.stores import AT, ORG, said, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
-WEB = ROOT / "copilot" / "api" / "_web"
 PEOPLE = {"ed": ("editor", "周知识"), "ed2": ("editor", "吴审核"), "agent": ("agent", "坐席甲")}
-SLOW = 60_000
 
 
 def article(name: str, title: str, answer: str, **more) -> Article:
@@ -73,36 +70,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeSite]:
 
 @pytest.fixture(scope="module")
 def base(site: KnowledgeSite) -> Iterator[str]:
-    if not (WEB / "index.html").exists():
-        pytest.skip("the web UI is not built: make web")
-    with site.served(WEB) as address:
+    with served(site) as address:
         yield address
 
 
 @pytest.fixture
 def open_page(chromium: Browser, site: KnowledgeSite, base: str, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
-    contexts = []
-
-    def go(who: str, path: str, *, language: str = "zh", theme: str = "light", width: int = 1360) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 900}, locale="zh-CN", color_scheme=theme)  # type: ignore[arg-type]
-        contexts.append(context)
-        session = site.store.signin.start_session(site.users[who])
-        user = site.users[who]
-        shown = {"user_id": user.user_id, "username": who, "display_name": user.display_name, "roles": sorted(user.roles), "org_id": ORG}
-        stored = {"token": session.token, "expires_at": session.expires_at.isoformat(), "user": shown}
-        context.add_init_script(
-            f"sessionStorage.setItem('pangting.session', {json.dumps(json.dumps(stored))});"
-            f"localStorage.setItem('pangting.language', '{language}');"
-        )
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        page.on("pageerror", lambda error: console_errors.append(str(error)))
-        page.goto(f"{base}{path}")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
+    with pages(chromium, site, base, console_errors) as go:
+        yield go
 
 
 def test_written_reviewed_by_another_and_found(open_page, site: KnowledgeSite, shoot: Callable[[Page, str], Path], console_errors):

@@ -290,7 +290,7 @@ function QaRow({
           <span class="dim num">
             {t(`channel.${e.channel}`)} {clock(e.start_ms)}
           </span>{' '}
-          {e.quote}
+          <Rich text={e.quote} />
         </button>
       ))}
     </li>

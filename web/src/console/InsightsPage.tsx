@@ -6,6 +6,7 @@ import { useLoaded } from '../review/QueuePage.tsx';
 import { useApp } from '../ui/app.ts';
 import { ErrorBox, Link, Shell, Skeleton } from '../ui/Shell.tsx';
 import { Evidence } from './Evidence.tsx';
+import { ExportMenu } from './ExportMenu.tsx';
 import { Coaching, Complaints, Leads, Trends } from './InsightTables.tsx';
 import { CHANNELS, insightsAddress, requestOf, SPANS, TABS, type Window, windowOf } from './insightwindow.ts';
 import { Reports, saveBlob } from './Reports.tsx';
@@ -154,39 +155,16 @@ function Filters({
 function Export({ api, asked }: { api: InsightsApi; asked: Query }) {
   const app = useApp();
   const t = app.t.value;
-  const [busy, setBusy] = useState(false);
-  const save = async (format: string): Promise<void> => {
-    setBusy(true);
-    app.say(t('calls.export.busy'));
-    try {
-      const blob = await api.report(asked, format, app.language.value);
-      saveBlob(blob, `insights_${asked.since}_${asked.until}.${format}`);
-    } catch (e) {
-      app.say(app.describe(e));
-    } finally {
-      setBusy(false);
-    }
-  };
   return (
-    <label class="facet">
-      <span class="sr-only">{t('calls.export')}</span>
-      <select
-        value=""
-        disabled={busy}
-        data-testid="insights-export"
-        onChange={(e) => {
-          const format = FORMATS.find((one) => one === e.currentTarget.value);
-          e.currentTarget.value = '';
-          if (format !== undefined) void save(format);
-        }}
-      >
-        <option value="">{t('calls.export')}</option>
-        {FORMATS.map((format) => (
-          <option key={format} value={format}>
-            {t(`center.export.${format}`)}
-          </option>
-        ))}
-      </select>
-    </label>
+    <ExportMenu
+      formats={FORMATS.map((one) => [one, t(`center.export.${one}`)] as const)}
+      write={async (format) =>
+        saveBlob(
+          await api.report(asked, format, app.language.value),
+          `insights_${asked.since}_${asked.until}.${format}`,
+        )
+      }
+      testid="insights-export"
+    />
   );
 }

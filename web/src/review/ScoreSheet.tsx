@@ -6,6 +6,7 @@ import { ANSWERS, type Answer, type AnswerIn } from '../net/qa.ts';
 import { useApp } from '../ui/app.ts';
 import { Icon } from '../ui/icons.tsx';
 import { typing } from '../ui/keys.ts';
+import { Rich } from '../ui/Rich.tsx';
 import { type Answers, changed, handIn, inOrder, missing, scoreOf } from './sheet.ts';
 
 interface Props {
@@ -190,7 +191,7 @@ function Question({ item, blind, marked, given, reason, lacking, onAnswer, onRea
                 <span class="dim num">
                   {t(`channel.${e.channel}`)} {clock(e.start_ms)}
                 </span>{' '}
-                {e.quote}
+                <Rich text={e.quote} />
               </button>
             ))}
           </div>

@@ -1,5 +1,6 @@
 // What the list of calls is narrowed by. Of a facet several values can be chosen; each says how many calls it would leave.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
+import { ExportMenu } from '../console/ExportMenu.tsx';
 import type { FacetName, Picked } from '../console/figures.ts';
 import type { Query } from '../net/api.ts';
 import type { ConsoleApi, Facet } from '../net/console.ts';
@@ -174,38 +175,11 @@ function Menu({
 export function Export({ api, path, query }: { api: ConsoleApi; path: string; query: Query }) {
   const app = useApp();
   const t = app.t.value;
-  const [busy, setBusy] = useState(false);
-  const save = async (format: (typeof FORMATS)[number]): Promise<void> => {
-    setBusy(true);
-    app.say(t('calls.export.busy'));
-    try {
-      await api.export(path, query, format, app.language.value);
-    } catch (e) {
-      app.say(app.describe(e));
-    } finally {
-      setBusy(false);
-    }
-  };
   return (
-    <label class="facet">
-      <span class="sr-only">{t('calls.export')}</span>
-      <select
-        value=""
-        disabled={busy}
-        data-testid="export"
-        onChange={(e) => {
-          const format = FORMATS.find((f) => f === e.currentTarget.value);
-          e.currentTarget.value = '';
-          if (format !== undefined) void save(format);
-        }}
-      >
-        <option value="">{t('calls.export')}</option>
-        {FORMATS.map((f) => (
-          <option key={f} value={f}>
-            {t(`calls.export.${f}`)}
-          </option>
-        ))}
-      </select>
-    </label>
+    <ExportMenu
+      formats={FORMATS.map((one) => [one, t(`calls.export.${one}`)] as const)}
+      write={(format) => api.export(path, query, format, app.language.value)}
+      testid="export"
+    />
   );
 }
